@@ -1,0 +1,3 @@
+"""Send bulk prompts through Valar's Batch API and bring every answer home."""
+
+__version__ = "0.1.0"

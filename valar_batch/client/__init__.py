@@ -1,0 +1,1 @@
+"""The way to Valar: control calls by httpx, results by libcurl."""

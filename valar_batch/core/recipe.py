@@ -1,0 +1,290 @@
+"""Row to params: how one input row becomes the exact bytes of one request."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import minijinja
+import msgspec
+import orjson
+
+from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
+from valar_batch.core.problems import Problem
+from valar_batch.core.rules import BATCH_WINDOWS
+from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
+from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
+from valar_batch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SLOT = "\x00slot\x00"
+"""Stands for what varies while the constant rest of the params is written once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the user asked for, apart from the input. None means: not in the request.
+
+    `settings` are `--set` pairs of a dotted path and a JSON value.
+    """
+
+    model: str | None = None
+    prompt: str | None = None
+    system: str | None = None
+    id_column: str | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    window: str | None = None
+    null_text: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def digest(self) -> str:
+        """Give a SHA-256 of the recipe."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def fields(self) -> dict[str, Any]:
+        """Give the constant fields of the body, in the order in which they are written."""
+        fields: dict[str, Any] = {}
+        for path, value in (
+            ("model", self.model),
+            ("max_output_tokens", self.max_output_tokens),
+            ("temperature", self.temperature),
+            ("top_p", self.top_p),
+            ("reasoning.effort", self.reasoning_effort),
+            ("metadata.completion_window", self.window),
+        ):
+            if value is not None:
+                set_path(fields, path, value)
+        for path, value in self.settings:
+            if path.partition(".")[0] == "input":
+                raise UsageError(
+                    f"--set {path}: the input comes from --prompt or from the rows",
+                    hint="use --prompt, --system, or a column prompt, input or messages",
+                )
+            set_path(fields, path, value)
+        return fields
+
+
+def set_path(fields: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted path, making the objects on the way."""
+    *parents, name = path.split(".")
+    if not all((*parents, name)):
+        raise UsageError(f"--set {path}: an empty name in the path", hint="as in metadata.tag=x")
+    place = fields
+    for parent in parents:
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {path}: {parent} is already set to {inner!r}")
+        place = inner
+    place[name] = value
+
+
+class Source(StrEnum):
+    """Where the input of a request comes from."""
+
+    TEMPLATE = "template"
+    PROMPT = "prompt"
+    INPUT = "input"
+    MESSAGES = "messages"
+    ITEM = "item"
+
+
+def source_for(recipe: Recipe, columns: Iterable[str]) -> Source:
+    """Decide how rows with these columns become requests. Raises UsageError where none fits."""
+    names = list(columns)
+    if recipe.prompt is not None:
+        return Source.TEMPLATE
+    if "custom_id" in names and "params" in names:
+        return Source.ITEM
+    ready = [s for s in (Source.PROMPT, Source.INPUT, Source.MESSAGES) if s.value in names]
+    if len(ready) == 1:
+        return ready[0]
+    there = ", ".join(names[:50]) or "none"
+    if ready:
+        choice = " and ".join(ready)
+        raise UsageError(
+            f"the rows have the columns {choice}: which one is the prompt?",
+            hint="say so, as in --prompt '{{ prompt }}'",
+        )
+    raise UsageError(
+        f"no --prompt, and no column prompt, input or messages; the columns are: {there}",
+        hint="give a template, as in --prompt 'Sentiment of: {{ review }}'",
+    )
+
+
+class RowRefused(Exception):
+    """A row cannot become a request."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(problems)
+        self.problems = list(problems)
+
+
+class Renderer:
+    """A recipe, compiled for one way of giving the input.
+
+    `columns` are the input columns that it reads. What every row shares is checked and serialised
+    here, once. Raises UsageError for a recipe that no row could satisfy.
+    """
+
+    def __init__(self, recipe: Recipe, source: Source) -> None:
+        self.recipe = recipe
+        self.source = source
+        self._fields = recipe.fields()
+        self._system = self._template(recipe.system, "system")
+        self._prompt = self._template(recipe.prompt, "prompt")
+        self.columns = frozenset[str]().union(
+            *(template.columns for template in (self._system, self._prompt) if template),
+            [recipe.id_column] if recipe.id_column else [],
+            {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
+        )
+        self.seen: set[str] = set()
+        self._check()
+        self._head, self._system_slot, self._tail = self._skeleton()
+
+    def _template(self, source: str | None, name: str) -> Template | None:
+        return None if source is None else Template(source, name, self.recipe.null_text)
+
+    def _check(self) -> None:
+        if self.source is Source.ITEM:
+            if self._system or self.recipe.id_column:
+                raise UsageError(
+                    "the rows are finished requests (custom_id, params): "
+                    "--system and --id do not apply",
+                    hint="give --prompt to build requests from their columns instead",
+                )
+            checked = {"model": "any", **self._fields, "input": "any"}
+        else:
+            checked = {**self._fields, "input": "any"}
+        problems = check_params(checked, windows=BATCH_WINDOWS)
+        if problems:
+            lines = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+            raise UsageError(lines, hint=problems[0].hint)
+
+    def _skeleton(self) -> tuple[bytes, bytes, bytes]:
+        """Write the params around their slots: before the system text, before the user's, after."""
+        model = {"model": self._fields["model"]} if "model" in self._fields else {}
+        user: Any = SLOT
+        if self._system is not None:
+            user = [{"role": "system", "content": SLOT}, {"role": "user", "content": SLOT}]
+        written = orjson.dumps({**model, "input": user, **self._fields})
+        head, *middle, tail = written.split(orjson.dumps(SLOT))
+        return head, middle[0] if middle else b"", tail
+
+    def custom_id(self, row: Mapping[str, Any], number: int) -> str:
+        """Give a row's custom_id. Raises RowRefused for a null, an empty or an unfit id."""
+        column = "custom_id" if self.source is Source.ITEM else self.recipe.id_column
+        if column is None:
+            return custom_id_for_row(number)
+        if column not in row:
+            there = ", ".join(list(row)[:50])
+            raise RowRefused(
+                Problem("missing column", column, f"no column {column!r}; the row has: {there}")
+            )
+        value = row[column]
+        hint = "give each row its own id, or drop --id to number the rows"
+        if value is None or value == "":
+            what = "null" if value is None else "empty"
+            raise RowRefused(Problem("id", column, f"the id is {what}", hint))
+        if isinstance(value, list | dict | bytes):
+            raise RowRefused(Problem("id", column, "an id is text or a number", hint))
+        return custom_id_for_value(text_of(value))
+
+    def params(self, row: Mapping[str, Any]) -> bytes:
+        """Give the exact bytes of a row's params. Raises RowRefused."""
+        if self.source is Source.ITEM:
+            if "params" not in row:
+                self._absent("params", row)
+            return self._item(row["params"])
+        if self.source in (Source.TEMPLATE, Source.PROMPT):
+            return self._spliced(orjson.dumps(self._text(row)), row)
+        name = self.source.value
+        if name not in row:
+            self._absent(name, row)
+        return self._ready(row[name], row)
+
+    def unseen(self) -> list[str]:
+        """Name the template columns that no row had: with --null, a misspelt name ends up here."""
+        templates = [template for template in (self._system, self._prompt) if template]
+        wanted = frozenset[str]().union(*(template.columns for template in templates))
+        return sorted(wanted - self.seen)
+
+    def _text(self, row: Mapping[str, Any]) -> str:
+        if self._prompt is None:
+            value = row.get("prompt", ABSENT)
+            if value is ABSENT:
+                self._absent("prompt", row)
+            if value is None:
+                value = self.recipe.null_text
+            if not isinstance(value, str):
+                raise RowRefused(
+                    Problem("wrong type", "prompt", "the prompt column is not text here")
+                )
+            text = value
+        else:
+            text = self._rendered(self._prompt, row)
+        if not text:
+            raise RowRefused(Problem("empty", "prompt", "the prompt is empty text"))
+        return text
+
+    def _rendered(self, template: Template, row: Mapping[str, Any]) -> str:
+        if len(self.seen) < len(self.columns):
+            self.seen.update(self.columns & row.keys())
+        try:
+            return template.render(row)
+        except (minijinja.TemplateError, NullRendered, TypeError, ValueError) as error:
+            raise RowRefused(template.problem(error, row)) from error
+
+    def _spliced(self, user: bytes, row: Mapping[str, Any]) -> bytes:
+        if self._system is None:
+            return self._head + user + self._tail
+        system = orjson.dumps(self._rendered(self._system, row))
+        return b"".join((self._head, system, self._system_slot, user, self._tail))
+
+    def _ready(self, value: Any, row: Mapping[str, Any]) -> bytes:
+        name = self.source.value
+        if self.source is Source.MESSAGES:
+            if isinstance(value, str):
+                value = self._parsed(value, name)
+            problems = check_messages(value, name)
+        else:
+            problems = check_input(value)
+        if problems:
+            raise RowRefused(*problems)
+        if isinstance(value, str):
+            return self._spliced(orjson.dumps(value), row)
+        if self._system is None:
+            return self._head + json_text(value).encode() + self._tail
+        system = {"role": "system", "content": self._rendered(self._system, row)}
+        messages = value["messages"] if isinstance(value, dict) else value
+        body = {**self._fields, "input": [system, *messages]}
+        return json_text(body).encode()
+
+    def _item(self, value: Any) -> bytes:
+        if isinstance(value, str):
+            value = self._parsed(value, "params")
+        if not isinstance(value, dict):
+            raise RowRefused(Problem("wrong type", "params", "params is not an object"))
+        params = {**value, **self._fields}
+        problems = check_params(params, windows=BATCH_WINDOWS)
+        if problems:
+            raise RowRefused(*problems)
+        return json_text(params).encode()
+
+    def _parsed(self, text: str, name: str) -> Any:
+        try:
+            return decode_json(text)
+        except msgspec.DecodeError as error:
+            raise RowRefused(Problem("not JSON", name, f"not valid JSON: {error}")) from error
+
+    def _absent(self, name: str, row: Mapping[str, Any]) -> NoReturn:
+        there = ", ".join(list(row)[:50]) or "none"
+        raise RowRefused(
+            Problem("missing column", name, f"no column {name!r}; the row has: {there}")
+        )

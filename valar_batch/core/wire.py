@@ -1,0 +1,147 @@
+"""Valar's JSON, both ways: the bytes we send and the objects we read.
+
+Sources: API reference, Batches and Responses. Unlisted fields may appear anywhere and are ignored
+here; the spool keeps every result's bytes whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from valar_batch.core.rules import BATCH_ENDPOINT
+
+BODY_HEAD = f'{{"endpoint":"{BATCH_ENDPOINT}","requests":[\n'.encode()
+SEPARATOR = b",\n"
+BODY_OVERHEAD = 1024
+"""Bytes set aside for the head and the tail (the label is at most 128 characters)."""
+
+
+def body_tail(label: str) -> bytes:
+    """Close a batch body. The label comes last, so a body can be written before its label."""
+    return b'\n],"label":' + msgspec.json.encode(label) + b"}"
+
+
+def request_bytes(custom_id: str, params: bytes) -> bytes:
+    """One element of `requests`: custom_ids fit Valar's pattern, so they need no escaping."""
+    return b'{"custom_id":"%b","params":%b}' % (custom_id.encode(), params)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A batch as POST and the list give it; `created_at` is Unix time in seconds."""
+
+    id: str
+    request_counts: int
+    created_at: int
+    label: str | None = None
+
+
+class RequestStatus(msgspec.Struct, frozen=True, gc=False):
+    """Where one request of a batch stands, in Valar's word."""
+
+    status: str
+
+
+class BatchStatus(Batch, frozen=True):
+    """A batch with the status of each of its requests by custom_id."""
+
+    request_status: dict[str, RequestStatus] = {}
+
+
+class Model(msgspec.Struct, frozen=True):
+    """One entry of `GET /models`."""
+
+    id: str
+    created: int = 0
+    owned_by: str = ""
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """The answer of `GET /models`."""
+
+    data: list[Model]
+
+
+class ErrorObject(msgspec.Struct, frozen=True):
+    """The inside of Valar's error envelope."""
+
+    message: str = ""
+    type: str = ""
+    param: str | None = None
+    code: str | int | None = None
+
+
+class ErrorEnvelope(msgspec.Struct, frozen=True):
+    """`{"error": {…}}`, on every endpoint."""
+
+    error: ErrorObject
+
+
+class UsageDetails(msgspec.Struct, frozen=True, gc=False):
+    """The parts of a token count."""
+
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Token counts of one response."""
+
+    input_tokens: int | None = None
+    input_tokens_details: UsageDetails | None = None
+    output_tokens: int | None = None
+    output_tokens_details: UsageDetails | None = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """The few fields of a response object that the output needs.
+
+    `output` may be an array of items, a string, an object or null.
+    """
+
+    object: Literal["response"]
+    id: str
+    status: str
+    model: str | None = None
+    output: Any = None
+    error: Any = None
+    incomplete_details: Any = None
+    usage: Usage | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A line of the spool: the result of one custom_id as it arrived."""
+
+    custom_id: str
+    status: str
+    response: Response
+
+
+def result_line(custom_id: str, status: str, response: bytes) -> bytes:
+    """Write a spool line around a response body, which stays as it came.
+
+    A line break in JSON text can only stand between tokens, so it may become a space.
+    """
+    if b"\n" in response or b"\r" in response:
+        response = response.replace(b"\n", b" ").replace(b"\r", b" ")
+    return b'{"custom_id":"%b","status":"%b","response":%b}\n' % (
+        custom_id.encode(),
+        status.encode(),
+        response,
+    )
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A finished request: its params stay the bytes that they are."""
+
+    custom_id: str
+    params: msgspec.Raw
+
+
+class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /batches`."""
+
+    endpoint: str
+    requests: list[Item]
+    label: str | None = None

@@ -1,0 +1,1 @@
+"""The path of a run: prepare, submit, collect, join."""

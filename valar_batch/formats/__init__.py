@@ -1,0 +1,1 @@
+"""Files of rows, in and out."""

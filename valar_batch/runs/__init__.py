@@ -1,0 +1,1 @@
+"""The run folder: paths, verbs, locks and the spool."""
