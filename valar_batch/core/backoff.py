@@ -6,10 +6,15 @@ One function serves both the control calls and the fan-out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 BASE = 0.5
 CAP = 60.0
+ROUND = 16
+"""The fewest answers that say how it goes: of fewer, one stray fault would be too large a share."""
+TOLERATED = 8
+"""A round is bad when more than one answer in this many is a fault."""
 
 
 def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = None) -> float:
@@ -27,7 +32,8 @@ def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = No
 def parse_retry_after(header: str | None, *, now: float) -> float | None:
     """Seconds from a Retry-After header: delta-seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    `now` is Unix time in seconds. An unusable value gives None; a date in the past gives 0.
+    `now` is Unix time in seconds. An unusable value gives None; a date in the past gives 0, and a
+    date without a zone is read as UTC, wherever this machine stands.
     """
     if header is None:
         return None
@@ -36,42 +42,63 @@ def parse_retry_after(header: str | None, *, now: float) -> float | None:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(text).timestamp() - now
-        except ValueError:
+            date = parsedate_to_datetime(text)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+        except (ValueError, OverflowError):
             return None
     return max(0.0, seconds) if seconds < float("inf") else None
 
 
 @dataclass(slots=True)
 class Concurrency:
-    """How many requests may be under way: climbs while answers are good, halves when they are not.
+    """How many requests may be under way: climbs while rounds of answers are good, else halves.
 
-    Additive increase by one per full round of good answers (doubling until the first refusal),
-    multiplicative decrease at most once per round, so that one burst of refusals counts once.
+    A round is as many answers as may be under way. A good round doubles the limit until the first
+    setback, and adds one after it; a bad round halves it. Faults (5xx, timeouts, lost connections)
+    make a round bad only above a share: a server that drops one request in a hundred is no less
+    able to take two hundred at once. A refusal (429) is a plain word and halves at once; the
+    others of its burst count no more until a round has passed.
     """
 
     most: int
-    limit: int = 8
+    limit: int = ROUND
     climbing: bool = True
-    good: int = 0
+    answers: int = 0
+    faults: int = 0
     cooling: int = 0
 
     def __post_init__(self) -> None:
-        self.limit = min(self.limit, self.most)
+        self.limit = max(1, min(self.limit, self.most))
 
     def succeeded(self) -> None:
         """Count a good answer."""
-        self.cooling = max(0, self.cooling - 1)
-        self.good += 1
-        if self.good >= self.limit:
-            self.good = 0
-            step = self.limit if self.climbing else 1
-            self.limit = min(self.most, self.limit + step)
+        self.answers += 1
+        if self.cooling:
+            self.cooling -= 1
+        if self.answers >= self.limit and self.answers >= ROUND:
+            self._end_round()
+
+    def faulted(self) -> None:
+        """Count a 5xx, a timeout or a lost connection."""
+        self.faults += 1
+        self.succeeded()
 
     def refused(self) -> None:
-        """Count a 429, a 5xx or a timeout."""
-        self.climbing = False
-        self.good = 0
-        if self.cooling == 0:
-            self.limit = max(1, self.limit // 2)
+        """Count a 429."""
+        if self.cooling:
+            self.cooling -= 1
+        else:
             self.cooling = self.limit
+            self._halve()
+
+    def _end_round(self) -> None:
+        if self.faults * TOLERATED > self.answers:
+            self._halve()
+            return
+        self.limit = min(self.most, self.limit * 2 if self.climbing else self.limit + 1)
+        self.answers = self.faults = 0
+
+    def _halve(self) -> None:
+        self.limit = max(1, self.limit // 2)
+        self.climbing = False
+        self.answers = self.faults = 0

@@ -144,6 +144,7 @@ class Renderer:
             [recipe.id_column] if recipe.id_column else [],
             {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
         )
+        self.id_column = "custom_id" if source is Source.ITEM else recipe.id_column
         self.seen: set[str] = set()
         self._check()
         self._head, self._system_slot, self._tail = self._skeleton()
@@ -179,7 +180,7 @@ class Renderer:
 
     def custom_id(self, row: Mapping[str, Any], number: int) -> str:
         """Give a row's custom_id. Raises RowRefused for a null, an empty or an unfit id."""
-        column = "custom_id" if self.source is Source.ITEM else self.recipe.id_column
+        column = self.id_column
         if column is None:
             return custom_id_for_row(number)
         if column not in row:

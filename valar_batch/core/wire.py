@@ -93,6 +93,17 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int | None = None
     output_tokens_details: UsageDetails | None = None
 
+    @property
+    def total(self) -> int:
+        """All tokens, in and out."""
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+
+class ResponseMetadata(msgspec.Struct, frozen=True, gc=False):
+    """The metadata that Valar itself reads."""
+
+    completion_window: str | None = None
+
 
 class Response(msgspec.Struct, frozen=True):
     """The few fields of a response object that the output needs.
@@ -108,6 +119,7 @@ class Response(msgspec.Struct, frozen=True):
     error: Any = None
     incomplete_details: Any = None
     usage: Usage | None = None
+    metadata: ResponseMetadata | None = None
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -1,0 +1,51 @@
+"""The second half of `run` and `fetch`: collect, join, write, and say how it went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from valar_batch.cli.exit_status import Exit, status_of_output
+from valar_batch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from valar_batch.cli.options import OutputOptions, ScreenOptions
+    from valar_batch.cli.session import Session
+    from valar_batch.flow.join import Summary
+    from valar_batch.formats.writers import Target
+    from valar_batch.runs.run import Run
+
+
+def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> None:
+    """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
+    if target.path is None or overwrite or not target.path.exists():
+        return
+    if not any(run.wrote(target.path) for run in runs):
+        raise UsageError(
+            f"{target.path} exists, and this run did not write it",
+            hint="--overwrite replaces it, once the new file is complete",
+        )
+
+
+def deliver(
+    session: Session, run: Run, target: Target, output: OutputOptions, *, wait: bool
+) -> Summary:
+    """Collect a run and write its output."""
+    from valar_batch.flow.join import write_output
+
+    session.collect(run, concurrency=output.concurrency, wait=wait)
+    return write_output(run, target, session.report)
+
+
+def conclude(
+    run: Run, summary: Summary, target: Target, screen: ScreenOptions, *, as_json: bool
+) -> Exit:
+    """Say how it went, and give the exit status."""
+    from valar_batch.cli.render import print_json, show_summary, summary_json
+
+    if not screen.quiet:
+        show_summary(run, summary, target)
+    if as_json and target.path is not None:
+        print_json(summary_json(run, summary, target))
+    return status_of_output(summary)

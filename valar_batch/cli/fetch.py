@@ -1,0 +1,43 @@
+"""`fetch RUN --to OUT`: bring the answers home; this never spends."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from valar_batch.cli.options import OutputOptions, ScreenOptions
+
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]", help="A run's id, the beginning of it, or its name; else the latest run."
+    ),
+]
+
+
+def command(
+    output: OutputOptions,
+    screen: ScreenOptions,
+    name: RunArgument = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Take what is there now; the rest is pending.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON on stdout.")
+    ] = False,
+) -> None:
+    """Wait for a run's answers, join them to its rows, and write them.
+
+    Batches that were not sent stay unsent. Fetching again costs nothing.
+    """
+    from valar_batch.cli.deliver import check_output, conclude, deliver
+    from valar_batch.cli.session import Session, open_home
+    from valar_batch.formats.writers import output_target
+
+    out = output_target(output.to, output.output_format)
+    run = open_home().find(name)
+    check_output(out, [run], overwrite=output.overwrite)
+    with Session.open(run.record.target, screen, run) as session:
+        summary = deliver(session, run, out, output, wait=not no_wait)
+    raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

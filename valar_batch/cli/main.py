@@ -1,0 +1,122 @@
+"""The program: its commands, and what becomes of an error or an interrupt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import click
+import typer
+
+from valar_batch import __version__
+from valar_batch.cli import fetch, list_runs, models, resume, run, serve, status, submit, validate
+from valar_batch.cli.exit_status import Exit, status_of_error
+from valar_batch.cli.options import grouped
+from valar_batch.errors import ApiError, ValarBatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    name="valar-batch",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
+    ("run", run.command),
+    ("submit", submit.command),
+    ("status", status.command),
+    ("fetch", fetch.command),
+    ("resume", resume.command),
+    ("list", list_runs.command),
+    ("validate", validate.command),
+    ("models", models.command),
+    ("serve", serve.command),
+)
+for _name, _command in COMMANDS:
+    app.command(_name)(grouped(_command))
+
+
+def show_version(value: bool) -> None:  # noqa: FBT001 - typer's callback
+    """Print the version and end."""
+    if value:
+        typer.echo(f"valar-batch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Send bulk prompts through Valar's Batch API and bring every answer home."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: stop as on Ctrl-C, with another exit status."""
+
+
+def on_terminate(*_: Any) -> NoReturn:
+    """Turn SIGTERM into an exception, so that everything is left in order."""
+    raise Terminated
+
+
+def main() -> NoReturn:
+    """Run the command line; never returns."""
+    signal.signal(signal.SIGTERM, on_terminate)
+    raise_file_limit()
+    try:
+        code = typer.main.get_command(app).main(standalone_mode=False)
+    except ValarBatchError as error:
+        show_error(error)
+        code = status_of_error(error)
+    except click.ClickException as error:
+        error.show()
+        code = Exit.USAGE
+    except (click.Abort, KeyboardInterrupt) as error:
+        code = Exit.TERMINATED if isinstance(error, Terminated) else Exit.INTERRUPTED
+    except BrokenPipeError:
+        code = Exit.PIPE_CLOSED
+        discard_stdout()
+    sys.exit(code or Exit.DONE)
+
+
+def show_error(error: ValarBatchError) -> None:
+    """Say what happened, and the next step."""
+    from valar_batch.cli.render import screen
+
+    out = screen()
+    out.print(f"[bold red]error:[/] {escape(error.message)}")
+    if isinstance(error, ApiError) and error.param:
+        out.print(f"  field: {error.param}", markup=False)
+    if error.hint:
+        out.print(f"  {error.hint}", style="cyan", markup=False)
+
+
+def escape(text: str) -> str:
+    """Keep text from being read as markup."""
+    from rich.markup import escape as escape_markup
+
+    return escape_markup(text)
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: a run of 1,000 batches holds 1,000 locks."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+
+
+def discard_stdout() -> None:
+    """Keep Python from flushing into a closed pipe at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

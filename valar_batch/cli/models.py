@@ -1,0 +1,65 @@
+"""`models`: what Valar serves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from valar_batch.cli.options import TargetOptions
+
+
+def command(
+    target: TargetOptions,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """List the models at Valar, with the prices that this version knows."""
+    from valar_batch.cli.progress import say_nothing
+    from valar_batch.cli.render import print_json, print_table, say, table_of
+    from valar_batch.cli.session import calling, connected, open_home
+    from valar_batch.core.prices import shipped_prices
+
+    with (
+        connected(target.target(), open_home()) as connection,
+        calling(connection, say_nothing) as valar,
+    ):
+        served = valar.models()
+    prices = shipped_prices()
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": model.id,
+                    "windows": {
+                        name: {
+                            "input": price.input,
+                            "cached_input": price.cached_input,
+                            "output": price.output,
+                        }
+                        for name, price in known.windows.items()
+                    }
+                    if (known := prices.models.get(model.id))
+                    else None,
+                }
+                for model in served
+            ]
+        )
+        return
+    table = table_of(
+        "Model", "Images", "Input", "Cached input", "Output", "Flex input", "Flex output",
+        right=("Input", "Cached input", "Output", "Flex input", "Flex output"),
+    )  # fmt: skip
+    for model in served:
+        known = prices.models.get(model.id)
+        standard, flex = (prices.price(model.id, window) for window in ("standard", "flex"))
+        table.add_row(
+            model.id,
+            "" if known is None else "yes" if known.images else "no",
+            f"{standard.input:g}" if standard else "",
+            f"{standard.cached_input:g}" if standard else "",
+            f"{standard.output:g}" if standard else "",
+            f"{flex.input:g}" if flex else "",
+            f"{flex.output:g}" if flex else "",
+        )
+    print_table(table)
+    say(f"USD per 1,000,000 tokens in the standard window, as published on {prices.date}")

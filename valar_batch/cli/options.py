@@ -1,0 +1,339 @@
+"""The options that commands share, each group written once as a dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from valar_batch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from valar_batch.core.pack import Limits
+    from valar_batch.core.recipe import Recipe
+
+INPUT, RECIPE, TARGET, RUN = "Input", "Recipe", "Target", "Run"
+OUTPUT, SCREEN = "Output", "Screen"
+
+
+def option(*names: str, text: str, panel: str, metavar: str | None = None, **more: Any) -> Any:
+    """Declare an option of a group."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar, **more)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeOptions:
+    """How a row becomes a request."""
+
+    model: Annotated[
+        str | None, option("--model", "-m", text="The model that answers.", panel=RECIPE)
+    ] = None
+    prompt: Annotated[
+        str | None,
+        option(
+            "--prompt",
+            "-p",
+            text="Template of the prompt, as in 'Sentiment of: {{ review }}', or @FILE. Without it "
+            "a column prompt, input or messages is taken, or rows that are finished requests.",
+            panel=RECIPE,
+            metavar="TEXT|@FILE",
+        ),
+    ] = None
+    system: Annotated[
+        str | None,
+        option(
+            "--system", text="Template of a system message.", panel=RECIPE, metavar="TEXT|@FILE"
+        ),
+    ] = None
+    id_column: Annotated[
+        str | None,
+        option(
+            "--id",
+            text="Column that identifies a row; without it rows are numbered.",
+            panel=RECIPE,
+            metavar="COLUMN",
+        ),
+    ] = None
+    max_output_tokens: Annotated[
+        int | None,
+        option("--max-output-tokens", text="The most tokens of an answer.", panel=RECIPE),
+    ] = None
+    temperature: Annotated[
+        float | None, option("--temperature", text="From 0 to 2.", panel=RECIPE)
+    ] = None
+    top_p: Annotated[float | None, option("--top-p", text="From 0 to 1.", panel=RECIPE)] = None
+    reasoning_effort: Annotated[
+        str | None,
+        option(
+            "--reasoning-effort",
+            text="none, minimal, low, medium, high or xhigh.",
+            panel=RECIPE,
+            metavar="EFFORT",
+        ),
+    ] = None
+    window: Annotated[
+        str | None,
+        option(
+            "--window",
+            text="Completion window: standard (the default) or flex.",
+            panel=RECIPE,
+            metavar="WINDOW",
+        ),
+    ] = None
+    null_text: Annotated[
+        str | None,
+        option(
+            "--null",
+            text="What to write into a prompt for a null; without it a null is a problem.",
+            panel=RECIPE,
+            metavar="TEXT",
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        option(
+            "--set",
+            text="Any other field of the request, as in metadata.tag=x; JSON where it is JSON.",
+            panel=RECIPE,
+            metavar="PATH=VALUE",
+        ),
+    ] = None
+
+    def recipe(self) -> Recipe:
+        """Read files and values: the recipe as flow takes it."""
+        from valar_batch.core.recipe import Recipe
+
+        return Recipe(
+            model=self.model,
+            prompt=text_or_file(self.prompt, "--prompt"),
+            system=text_or_file(self.system, "--system"),
+            id_column=self.id_column,
+            max_output_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            reasoning_effort=self.reasoning_effort,
+            window=self.window,
+            null_text=self.null_text,
+            settings=tuple(setting(text) for text in self.settings or ()),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class InputOptions:
+    """What is read, and what becomes of rows that cannot be sent."""
+
+    input_format: Annotated[
+        str | None,
+        option(
+            "--input-format",
+            text="jsonl, csv or parquet, where name and content do not tell.",
+            panel=INPUT,
+            metavar="FORMAT",
+        ),
+    ] = None
+    on_invalid: Annotated[
+        str,
+        option(
+            "--on-invalid",
+            text="Rows with problems: stop before anything is sent, or skip them (they stay in "
+            "the output with the status invalid).",
+            panel=INPUT,
+            metavar="stop|skip",
+        ),
+    ] = "stop"
+    batch_size: Annotated[
+        int | None,
+        option("--batch-size", text="The most requests of a batch, up to 100,000.", panel=INPUT),
+    ] = None
+    batch_bytes: Annotated[
+        int | None,
+        option("--batch-bytes", text="The most bytes of a batch, up to 256,000,000.", panel=INPUT),
+    ] = None
+
+    def limits(self) -> Limits:
+        """Give the limits of a batch, which can only be lowered."""
+        from valar_batch.core.pack import Limits
+
+        return Limits(
+            lowered(self.batch_size, Limits().requests, 1, "--batch-size"),
+            lowered(self.batch_bytes, Limits().bytes, 4096, "--batch-bytes"),
+        )
+
+    def skip_invalid(self) -> bool:
+        """Whether rows with problems are left out."""
+        if self.on_invalid not in ("stop", "skip"):
+            raise UsageError(f"--on-invalid is stop or skip, not {self.on_invalid!r}")
+        return self.on_invalid == "skip"
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetOptions:
+    """Where the work is done."""
+
+    local: Annotated[
+        bool,
+        option(
+            "--local",
+            text="Rehearse on the embedded local Valar: free, offline, no key.",
+            panel=TARGET,
+        ),
+    ] = False
+    base_url: Annotated[
+        str | None,
+        option(
+            "--base-url",
+            text="Another address of the API; also VALAR_BASE_URL.",
+            panel=TARGET,
+            metavar="URL",
+        ),
+    ] = None
+
+    def target(self) -> str:
+        """Name the target."""
+        from valar_batch.settings import choose_target
+
+        return choose_target(self.base_url, local=self.local)
+
+
+@dataclasses.dataclass(frozen=True)
+class SubmitOptions:
+    """What a submission is called and whether it may be paid for again."""
+
+    name: Annotated[
+        str | None, option("--name", text="A name of your own for the run.", panel=RUN)
+    ] = None
+    again: Annotated[
+        bool,
+        option("--again", text="Pay for finished work a second time, on purpose.", panel=RUN),
+    ] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputOptions:
+    """Where the rows go."""
+
+    to: Annotated[
+        str,
+        option(
+            "--to",
+            "-o",
+            text="Output file: .parquet, .jsonl or .csv; - is JSONL on standard output.",
+            panel=OUTPUT,
+            metavar="OUT",
+        ),
+    ]
+    output_format: Annotated[
+        str | None,
+        option(
+            "--format",
+            text="parquet, jsonl or csv, whatever the name says.",
+            panel=OUTPUT,
+            metavar="FORMAT",
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool,
+        option("--overwrite", text="Replace a file that this run did not write.", panel=OUTPUT),
+    ] = False
+    concurrency: Annotated[
+        int,
+        option("--concurrency", text="The most results fetched at a time.", panel=OUTPUT, min=1),
+    ] = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class ScreenOptions:
+    """What is shown while it works; data goes to stdout, this to stderr."""
+
+    quiet: Annotated[
+        bool, option("--quiet", "-q", text="Say nothing but errors.", panel=SCREEN)
+    ] = False
+    progress: Annotated[
+        str,
+        option(
+            "--progress",
+            text="auto (bars on a terminal, lines elsewhere), bar or plain.",
+            panel=SCREEN,
+            metavar="auto|bar|plain",
+        ),
+    ] = "auto"
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take groups of options: each dataclass parameter becomes its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {
+        name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)
+    }
+    members = {name: dataclasses.fields(kind) for name, kind in groups.items()}
+
+    @functools.wraps(command)
+    def expanded(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{field.name: given.pop(field.name) for field in members[name]})
+        command(**given)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name not in groups:
+            hint = hints[parameter.name]
+            parameters.append(parameter.replace(annotation=hint, kind=parameter.KEYWORD_ONLY))
+            continue
+        types = get_type_hints(groups[parameter.name], include_extras=True)
+        parameters += (
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=(
+                    inspect.Parameter.empty
+                    if field.default is dataclasses.MISSING
+                    else field.default
+                ),
+                annotation=types[field.name],
+            )
+            for field in members[parameter.name]
+        )
+    expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {p.name: p.annotation for p in parameters}
+    del expanded.__wrapped__
+    return expanded
+
+
+def text_or_file(text: str | None, name: str) -> str | None:
+    """Give text as it is; `@FILE` is what the file holds, without one last line break."""
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text("utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        hint = "text that begins with @ is given as a file, too"
+        raise UsageError(f"{name} {text}: {reason}", hint=hint) from error
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Read one `--set`: the value is JSON where it is JSON, else text."""
+    import orjson
+
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise UsageError(f"--set {text}: there is no value", hint="as in --set metadata.tag=x")
+    try:
+        return path, orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return path, value
+
+
+def lowered(value: int | None, most: int, least: int, name: str) -> int:
+    """Check a limit that can only be lowered."""
+    if value is None:
+        return most
+    if not least <= value <= most:
+        raise UsageError(f"{name} {value}: Valar takes from {least:,} to {most:,}")
+    return value

@@ -1,0 +1,55 @@
+"""`run INPUT --to OUT`: submit and fetch in one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valar_batch.cli.options import (
+    InputOptions,
+    OutputOptions,
+    RecipeOptions,
+    ScreenOptions,
+    SubmitOptions,
+    TargetOptions,
+)
+from valar_batch.cli.submit import InputArgument, make_order
+
+if TYPE_CHECKING:
+    from valar_batch.flow.submit import Placed
+
+
+def command(
+    path: InputArgument,
+    recipe: RecipeOptions,
+    source: InputOptions,
+    target: TargetOptions,
+    submission: SubmitOptions,
+    output: OutputOptions,
+    screen: ScreenOptions,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON on stdout.")
+    ] = False,
+) -> None:
+    """Send INPUT and bring the answers home: submit and fetch in one.
+
+    Given again after a crash, it goes on where it was.
+    """
+    from valar_batch.cli.deliver import check_output, conclude, deliver
+    from valar_batch.cli.render import problems_shown
+    from valar_batch.cli.session import Session, open_home
+    from valar_batch.formats.writers import output_target
+
+    order = make_order(path, recipe, source, target, submission.name)
+    out = output_target(output.to, output.output_format)
+    check_output(out, list(open_home().runs()), overwrite=output.overwrite)
+    with problems_shown(path), Session.open(order.target, screen) as session:
+
+        def announce(placed: Placed) -> None:
+            session.run = placed.run
+            check_output(out, [placed.run], overwrite=output.overwrite)
+
+        placed = session.submit(order, again=submission.again, announce=announce)
+        summary = deliver(session, placed.run, out, output, wait=True)
+    raise typer.Exit(conclude(placed.run, summary, out, screen, as_json=as_json))

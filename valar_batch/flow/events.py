@@ -1,0 +1,83 @@
+"""What happens on the way, as frozen records for a reporter; flow itself prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know; nothing stops for it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Rows read and checked so far; `problems` counts rows that have some."""
+
+    rows: int
+    requests: int
+    problems: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Batches to send, sent and adopted so far, and bytes of bodies."""
+
+    batches: int
+    sent: int
+    bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """Requests of the run by where they stand.
+
+    `settled` are terminal at Valar, `fetched` are here; `statuses` counts those here by status.
+    """
+
+    requests: int
+    settled: int
+    fetched: int
+    statuses: dict[str, int]
+    tokens: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Rows written to the output so far."""
+
+    rows: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call failed and is tried again after `seconds`."""
+
+    what: str
+    seconds: float
+    error: str
+
+
+Event = Notice | Preparing | Sending | Collecting | Writing | Waiting
+Reporter = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A reporter that keeps everything; `silent` is one that keeps nothing."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+
+def silent(_: Event) -> None:
+    """Report to nobody."""

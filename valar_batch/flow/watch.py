@@ -1,0 +1,124 @@
+"""A batch at Valar, as far as this process knows it: which requests are settled, which are here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from valar_batch.core.rules import TERMINAL, remote_status
+from valar_batch.runs import spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from valar_batch.core.wire import RequestStatus, Usage
+    from valar_batch.runs.batch import BatchFolder
+    from valar_batch.runs.records import BatchRecord
+
+UNKNOWN, ASKED, HERE, MISSING = range(4)
+"""What is known of a request: nothing yet, it is being fetched, it is here, it cannot be had."""
+
+POLL_SOONEST = 0.5
+POLL_LATEST = 60.0
+POLL_SHARE = 0.02
+"""The most of the time that goes into polling one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A result to fetch: its place, and when (monotonic seconds) it was first asked for."""
+
+    watched: Watched
+    position: int
+    custom_id: str
+    since: float
+
+
+class Watched:
+    """One byte for each request; the custom_ids stay on the disk and are read for each poll."""
+
+    def __init__(self, folder: BatchFolder, record: BatchRecord) -> None:
+        self.folder = folder
+        self.batch_id = str(record.batch_id)
+        self.states = bytearray(record.requests)
+        self.statuses: Counter[str] = Counter()
+        self.tokens = 0
+        self.unknown_words: set[str] = set()
+        self.next_poll = 0.0
+        self._interval = POLL_SOONEST
+        known = {entry.custom_id: entry for entry in spool.recover(folder.spool_path)}
+        if known:
+            for position, custom_id in enumerate(folder.custom_ids()):
+                entry = known.get(custom_id)
+                if entry is not None:
+                    self.count(position, entry.status, entry.response.usage)
+
+    def count(self, position: int, status: str, usage: Usage | None) -> None:
+        """Note that a result is here."""
+        self.states[position] = HERE
+        self.statuses[status] += 1
+        if usage is not None:
+            self.tokens += usage.total
+
+    @property
+    def unsettled(self) -> int:
+        """How many requests are not known to be settled at Valar."""
+        return self.states.count(UNKNOWN)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request is neither here nor given up."""
+        return UNKNOWN in self.states or ASKED in self.states
+
+    def settle(self, statuses: Mapping[str, RequestStatus], now: float) -> Iterator[Key]:
+        """Read a status answer: give the results that can be fetched from now on.
+
+        Requests that Valar does not mention are asked for directly, once all others are settled.
+        """
+        absent: list[tuple[int, str]] = []
+        others_settled = True
+        for position, custom_id in enumerate(self.folder.custom_ids()):
+            if self.states[position] != UNKNOWN:
+                continue
+            entry = statuses.get(custom_id)
+            if entry is None:
+                absent.append((position, custom_id))
+            elif (status := remote_status(entry.status)) in TERMINAL:
+                yield self._ask(position, custom_id, now)
+            else:
+                others_settled = False
+                if status is None:
+                    self.unknown_words.add(entry.status)
+        if others_settled:
+            for position, custom_id in absent:
+                yield self._ask(position, custom_id, now)
+
+    def _ask(self, position: int, custom_id: str, now: float) -> Key:
+        self.states[position] = ASKED
+        return Key(self, position, custom_id, now)
+
+    def polled(self, now: float, *, moved: int, seconds: float) -> None:
+        """Choose the time of the next poll, after one that took `seconds` and settled `moved`."""
+        self._interval = next_interval(self._interval, moved, self.unsettled, seconds)
+        self.next_poll = now + self._interval
+
+    def close(self) -> None:
+        """Record how the batch ended, if it did."""
+        if self.is_open:
+            return
+        mark = self.folder.mark_settled if MISSING in self.states else self.folder.mark_collected
+        mark(dict(self.statuses), self.tokens)
+
+
+def next_interval(interval: float, moved: int, left: int, seconds: float) -> float:
+    """Seconds until a batch is polled again.
+
+    Later while nothing moves; while requests settle, about when a tenth of those left will have;
+    never so often that polling, which took `seconds`, is more than its share.
+    """
+    if moved == 0:
+        interval *= 1.5
+    elif left:
+        interval *= min(1.5, max(0.5, left / (10 * moved)))
+    return min(POLL_LATEST, max(POLL_SOONEST, interval, seconds / POLL_SHARE))

@@ -1,0 +1,141 @@
+"""A batch: a folder with its rows, the exact bytes of its POST, its state and its results.
+
+It has one writer at a time. Its state moves by the verbs below, each an atomic replace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING
+
+import filelock
+import msgspec
+import zstandard
+
+from valar_batch import durable
+from valar_batch.core.lifecycle import BatchState
+from valar_batch.errors import StateError
+from valar_batch.runs.records import BatchRecord, now, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+READ_SIZE = 1 << 20
+
+
+class BatchFolder:
+    """`batches/<number>/` of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = int(path.name)
+        self.rows_path = path / "rows.arrow"
+        self.body_path = path / "request.json.zst"
+        self.spool_path = path / "results.jsonl.zst"
+        self._record_path = path / "batch.json"
+
+    def read(self) -> BatchRecord:
+        """Read the recorded state."""
+        return read_record(self._record_path, BatchRecord)
+
+    @contextlib.contextmanager
+    def writing(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the batch as its one writer, waiting for another process that has it."""
+        lock = filelock.FileLock(self.path / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def mark_submitting(self, key: str) -> BatchRecord:
+        """Record the intent: from here on a POST may have left this machine."""
+        record = self.read()
+        first = record.intent_at if record.key == key else None
+        return self._move(
+            record, BatchState.SUBMITTING, key=key, intent_at=first if first else now()
+        )
+
+    def mark_refused(self) -> BatchRecord:
+        """Record that Valar did not take the batch: nothing of it is there."""
+        return self._move(self.read(), BatchState.PREPARED, key=None, intent_at=None)
+
+    def mark_submitted(self, batch_id: str, *, adopted: bool = False) -> BatchRecord:
+        """Record the id under which the batch is at Valar."""
+        return self._move(
+            self.read(),
+            BatchState.SUBMITTED,
+            batch_id=batch_id,
+            submitted_at=now(),
+            adopted=adopted,
+        )
+
+    def mark_settled(self, statuses: dict[str, int], tokens: int) -> BatchRecord:
+        """Record that nothing more will change at Valar, but that some results cannot be had."""
+        return self._move(self.read(), BatchState.SETTLED, statuses=statuses, tokens=tokens)
+
+    def mark_collected(self, statuses: dict[str, int], tokens: int) -> BatchRecord:
+        """Record that every result is in the spool, with what they count up to."""
+        return self._move(self.read(), BatchState.COLLECTED, statuses=statuses, tokens=tokens)
+
+    def _move(self, record: BatchRecord, state: BatchState, **facts: object) -> BatchRecord:
+        moved = record.moved(state, **facts)
+        self.write(moved)
+        return moved
+
+    def write(self, record: BatchRecord) -> None:
+        """Replace the record on the disk."""
+        durable.write_file(self._record_path, msgspec.json.format(msgspec.json.encode(record)))
+
+    def body(self) -> Iterator[bytes]:
+        """Give the exact bytes of the POST, in pieces."""
+        with self.body_path.open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            try:
+                while piece := reader.read(READ_SIZE):
+                    yield piece
+            except zstandard.ZstdError as error:
+                raise StateError(f"{self.body_path} is damaged: {error}") from error
+
+    def check_body(self) -> None:
+        """Make sure that the body on the disk is the one that was prepared."""
+        record, digest, size = self.read(), hashlib.sha256(), 0
+        for piece in self.body():
+            digest.update(piece)
+            size += len(piece)
+        if (digest.hexdigest(), size) != (record.sha256, record.bytes):
+            raise StateError(
+                f"{self.body_path} is not what was prepared: it was changed or damaged",
+                hint="move this run's folder away and repeat the command that made it",
+            )
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """Give the rows: row, custom_id, params_hash, problem, input (see `draft.rows_schema`)."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.rows_path)) as file, pa.ipc.open_stream(file) as reader:
+            yield from reader
+
+    def custom_ids(self) -> list[str]:
+        """Give the custom_ids of the requests, in order."""
+        import pyarrow as pa
+
+        ids: list[str] = []
+        options = pa.ipc.IpcReadOptions(included_fields=[1, 3])
+        with (
+            pa.OSFile(str(self.rows_path)) as file,
+            pa.ipc.open_stream(file, options=options) as reader,
+        ):
+            for rows in reader:
+                sent = rows.filter(rows["problem"].is_null())
+                ids += sent["custom_id"].to_pylist()
+        return ids

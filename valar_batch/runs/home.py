@@ -1,0 +1,94 @@
+"""The home folder: where runs live, how one is found, and the salt of key fingerprints."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from valar_batch import durable
+from valar_batch.core.identity import RunId, key_fingerprint
+from valar_batch.errors import StateError
+from valar_batch.runs.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Home:
+    """`$VALAR_BATCH_HOME`: made on first use, readable by its owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runs_path = path / "runs"
+
+    def create(self) -> None:
+        """Make the folders. Raises StateError where that cannot be."""
+        try:
+            self.runs_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.chmod(0o700)
+        except OSError as error:
+            raise StateError(
+                f"the home folder {self.path} cannot be used: {error.strerror}",
+                hint="set VALAR_BATCH_HOME to a folder that you may write to",
+            ) from error
+
+    def runs(self) -> Iterator[Run]:
+        """Every run here, newest first."""
+        found = [Run(path) for path in self.runs_path.glob("run-*") if (path / "run.json").exists()]
+        yield from sorted(found, key=lambda run: (-run.record.created_at, run.id))
+
+    def find(self, name: str | None) -> Run:
+        """Find a run by its id, the beginning of it, or its `--name`; None is the latest run."""
+        if name is not None and (self.runs_path / name / "run.json").exists():
+            return Run(self.runs_path / name)
+        known = list(self.runs())
+        if name is None:
+            if known:
+                return known[0]
+            raise StateError(
+                f"there are no runs in {self.path}",
+                hint="`valar-batch submit INPUT` makes one; VALAR_BATCH_HOME says where to look",
+            )
+        for run in known:
+            if run.record.name == name:
+                return run
+        matches = [run for run in known if run.id.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            ids = ", ".join(run.id for run in matches)
+            raise StateError(f"{name!r} could be any of: {ids}", hint="give more of the id")
+        raise StateError(
+            f"no run {name!r} in {self.path}",
+            hint="`valar-batch list` shows the runs; VALAR_BATCH_HOME says where to look",
+        )
+
+    def generations(self, digest: str) -> list[Run]:
+        """Every run of the same work that is here, the first generation first."""
+        base = str(RunId(digest))
+        paths = [self.runs_path / base, *self.runs_path.glob(f"{base}-*")]
+        found = [Run(path) for path in paths if (path / "run.json").exists()]
+        return sorted(found, key=lambda run: run.record.generation)
+
+    def problems_path(self, source: str) -> Path:
+        """Where the problems of a refused input are listed: one file for each input."""
+        folder = self.path / "problems"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        name = Path(source).name if source != "-" else "stdin"
+        mark = hashlib.sha256(os.fsencode(Path(source).absolute())).hexdigest()[:8]
+        return folder / f"{name}-{mark}.jsonl"
+
+    def fingerprint(self, api_key: str) -> str:
+        """Tell API keys apart without keeping them."""
+        path = self.path / "salt"
+        if not path.exists():
+            with durable.replacing(path) as aside:
+                aside.touch(mode=0o600)
+                aside.write_bytes(secrets.token_bytes(32))
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, path)  # the first of two processes wins
+        return key_fingerprint(api_key, path.read_bytes())

@@ -1,0 +1,162 @@
+"""What the run folder's JSON files hold."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from valar_batch import __version__
+from valar_batch.core.lifecycle import MOVES, BatchState
+from valar_batch.core.pack import Limits
+from valar_batch.core.prices import PriceTable
+from valar_batch.core.recipe import Recipe, Source
+from valar_batch.errors import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+FOLDER_VERSION = 1
+"""Grows when older tools could no longer read a run folder rightly."""
+
+
+class InputRecord(msgspec.Struct, frozen=True):
+    """Where the rows came from: absolute path or `-`, format, SHA-256 of the bytes read."""
+
+    path: str
+    format: str
+    digest: str
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Counts over a run: `bytes` are those of all bodies, `params_bytes` of the params alone."""
+
+    rows: int = 0
+    requests: int = 0
+    invalid: int = 0
+    batches: int = 0
+    bytes: int = 0
+    params_bytes: int = 0
+
+    def with_bytes(self, count: int) -> Totals:
+        """Give the same totals, now that the bodies are whole."""
+        return msgspec.structs.replace(self, bytes=count)
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`run.json`: written once. `arrow_schema` is the input's settled schema, IPC in base64."""
+
+    folder_version: int = FOLDER_VERSION
+    tool_version: str = __version__
+    digest: str
+    generation: int
+    name: str | None
+    target: str
+    mode: str
+    created_at: float
+    recipe: Recipe
+    recipe_digest: str
+    source: Source
+    input: InputRecord
+    arrow_schema: str
+    custom_id_is_input: bool
+    limits: Limits
+    prices_date: str
+    prices: dict[str, dict[str, tuple[float, float, float]]]
+    totals: Totals
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the input's columns in the output."""
+        import pyarrow as pa
+
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.arrow_schema)))
+
+
+def encode_schema(schema: pa.Schema) -> str:
+    """Write a schema for `run.json`."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def freeze_prices(table: PriceTable) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Write a price table for `run.json`."""
+    return {
+        name: {w: (p.input, p.cached_input, p.output) for w, p in model.windows.items()}
+        for name, model in table.models.items()
+    }
+
+
+class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`batch.json`. Times are Unix seconds; `key` fingerprints the API key of the last intent.
+
+    `statuses` and `tokens` count the results, from the moment the batch is settled.
+    """
+
+    number: int
+    attempt: int = 1
+    state: BatchState = BatchState.PREPARED
+    first_row: int
+    rows: int
+    requests: int
+    bytes: int
+    sha256: str
+    label: str
+    idempotency_key: str
+    key: str | None = None
+    intent_at: float | None = None
+    batch_id: str | None = None
+    submitted_at: float | None = None
+    adopted: bool = False
+    statuses: dict[str, int] = {}
+    tokens: int = 0
+
+    def moved(self, state: BatchState, **facts: object) -> BatchRecord:
+        """Give the record in its next state; raises StateError for a step that cannot be."""
+        if state not in MOVES[self.state]:
+            raise StateError(f"batch {self.number} is {self.state}: it cannot become {state}")
+        return msgspec.structs.replace(self, state=state, **facts)
+
+
+class OutputRecord(msgspec.Struct, frozen=True):
+    """A file that a run wrote, and how it looked then: size in bytes, mtime in nanoseconds."""
+
+    path: str
+    format: str
+    size: int = 0
+    mtime_ns: int = 0
+
+
+def read_record(path: Path, kind: type[T]) -> T:
+    """Read a JSON file of the run folder. Raises StateError where it is damaged or too new."""
+    try:
+        content = path.read_bytes()
+        version = msgspec.json.decode(content, type=VersionOnly).folder_version
+        if version > FOLDER_VERSION:
+            raise StateError(
+                f"{path.parent} was written by a newer version of valar-batch",
+                hint="update valar-batch to work with this run",
+            )
+        return msgspec.json.decode(content, type=kind)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StateError(
+            f"{path} cannot be read: {error}",
+            hint="what was sent is still at Valar: move this run's folder away and repeat the "
+            "command that made it, and it finds its batches by their labels",
+        ) from error
+
+
+class VersionOnly(msgspec.Struct, frozen=True):
+    """The version of whatever file it is; files without one are of the first."""
+
+    folder_version: int = 1
+
+
+def now() -> float:
+    """Give the time that goes into records."""
+    return time.time()

@@ -1,0 +1,92 @@
+"""Settings: flags win over the environment, the environment over the defaults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from valar_batch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from valar_batch.client.connection import Connection
+
+DEFAULT_BASE_URL = "https://api.valarhq.ai/v1"
+LOCAL = "local"
+"""The target that stands for the embedded local Valar."""
+
+
+def home_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the home folder: `VALAR_BATCH_HOME`, or the platform's folder for state."""
+    given = environment.get("VALAR_BATCH_HOME")
+    if given:
+        return Path(given).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_state_path("valar-batch", appauthor=False)
+
+
+def choose_target(
+    base_url: str | None, *, local: bool, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Name the target: `local`, or a base URL in its one spelling, which enters the identity."""
+    if local and base_url is not None:
+        raise UsageError("--local and --base-url name two targets", hint="give one of them")
+    given = LOCAL if local else base_url or environment.get("VALAR_BASE_URL") or DEFAULT_BASE_URL
+    if given == LOCAL:
+        return LOCAL
+    parts = urlsplit(given)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise UsageError(
+            f"{given!r} is not the address of an API",
+            hint=f"it looks like {DEFAULT_BASE_URL}, or is the word local",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    suffix = "" if port in (None, usual) else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}{parts.path.rstrip('/')}"
+
+
+def connection_to(target: str, environment: Mapping[str, str] = os.environ) -> Connection:
+    """Give the way to a remote target, with the key from `VALAR_API_KEY`.
+
+    Proxies come from the usual variables (HTTPS_PROXY, NO_PROXY), trusted authorities from
+    SSL_CERT_FILE.
+    """
+    from valar_batch.client.connection import Connection
+
+    key = environment.get("VALAR_API_KEY", "").strip()
+    if not key:
+        raise UsageError(
+            "VALAR_API_KEY is not set",
+            hint="export VALAR_API_KEY=…, or rehearse for free with --local",
+        )
+    if not key.isascii() or not key.isprintable():
+        raise UsageError("VALAR_API_KEY has characters that no key has", hint="copy it again")
+    parts = urlsplit(target)
+    bypassed = parts.hostname is not None and proxy_bypass(parts.hostname)
+    return Connection(
+        target,
+        key,
+        proxy=None if bypassed else getproxies().get(parts.scheme),
+        ca_file=environment.get("SSL_CERT_FILE") or None,
+    )
+
+
+def missing_after(environment: Mapping[str, str] = os.environ) -> float:
+    """Seconds for which a result that should be there is asked for, before it is missing."""
+    text = environment.get("VALAR_BATCH_MISSING_AFTER", "600")
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(
+            f"VALAR_BATCH_MISSING_AFTER is {text!r}, not a number of seconds"
+        ) from None
