@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from math import isnan
 
 BASE = 0.5
 CAP = 60.0
+LONGEST_RETRY_AFTER = 86_400.0
 ROUND = 16
 """The fewest answers that say how it goes: of fewer, one stray fault would be too large a share."""
 TOLERATED = 8
@@ -32,8 +34,8 @@ def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = No
 def parse_retry_after(header: str | None, *, now: float) -> float | None:
     """Seconds from a Retry-After header: delta-seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    `now` is Unix time in seconds. An unusable value gives None; a date in the past gives 0, and a
-    date without a zone is read as UTC, wherever this machine stands.
+    `now` is Unix time in seconds. An unusable value gives None, a date in the past 0, one beyond a
+    day a day; a date without a zone is read as UTC, wherever this machine stands.
     """
     if header is None:
         return None
@@ -46,7 +48,7 @@ def parse_retry_after(header: str | None, *, now: float) -> float | None:
             seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, OverflowError):
             return None
-    return max(0.0, seconds) if seconds < float("inf") else None
+    return None if isnan(seconds) else min(max(0.0, seconds), LONGEST_RETRY_AFTER)
 
 
 @dataclass(slots=True)

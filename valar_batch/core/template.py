@@ -6,8 +6,8 @@ minijinja is sandboxed: a template can reach neither files nor the interpreter.
 from __future__ import annotations
 
 import datetime
-import decimal
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import minijinja
@@ -20,6 +20,8 @@ from valar_batch.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ABSENT = object()
+LITERALS = frozenset({"true", "false", "none", "True", "False", "None", "self", "loop"})
 BUILT_IN_FUNCTIONS = frozenset({"range", "dict", "debug", "namespace", "cycler", "joiner", "loop"})
 
 
@@ -48,17 +50,32 @@ class NullRendered(Exception):
     """A null came to be written into a prompt, and no text was given for nulls."""
 
 
+MARKUP = re.compile(
+    r"""
+    (?P<comment>\{\#.*?\#\})
+  | (?P<raw>\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\})
+  | (?P<statement>\{%(?:"[^"]*"|'[^']*'|.)*?%\})
+  | (?P<open>\{\{[-+]?)\s*(?P<path>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*(?P<close>[-+]?\}\})
+  | (?P<expression>\{\{(?:"[^"]*"|'[^']*'|.)*?\}\})
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+BINDERS = re.compile(r"\{%[-+]?\s*(?:for|set|with|macro|call|import|from)\b")
+
+
 class Template:
     """A compiled template. `columns` are the names that it reads from a row.
 
-    Raises UsageError where the text is no template.
+    A plain `{{ column }}` or `{{ column.field }}` writes the value's exact text: in the source it
+    is replaced by a variable that holds it. In any other expression numbers are numbers. Raises
+    UsageError where the text is no template.
     """
 
     def __init__(self, source: str, name: str, null_text: str | None) -> None:
         self.name = name
-        self.source = source
         self._null_text = null_text
-        self._exact: dict[float, str] = {}
+        self._paths: dict[str, tuple[str, ...]] = {}
+        rewritten = self._rewrite(source)
         self._environment = minijinja.Environment(
             undefined_behavior="strict",
             keep_trailing_newline=True,
@@ -66,23 +83,52 @@ class Template:
             auto_escape_callback=lambda _: False,
         )
         try:
-            self._environment.add_template(name, source)
-            names = self._environment.undeclared_variables_in_str(source)
+            self._environment.add_template(name, rewritten)
+            free = set(self._environment.undeclared_variables_in_str(rewritten))
         except minijinja.TemplateError as error:
             message = f"{name} is not a valid template: {error.message}"
             hint = "a column is written {{ column }}; literal braces as {{ '{{' }}"
             raise UsageError(message, hint=hint) from error
-        self.columns = frozenset(names) - BUILT_IN_FUNCTIONS
+        self._names = frozenset(free - self._paths.keys() - BUILT_IN_FUNCTIONS)
+        self.columns = self._names | {path[0] for path in self._paths.values()}
+
+    def _rewrite(self, source: str) -> str:
+        """Put a variable for the exact text in the place of each plain path to a column."""
+        bound = {
+            name
+            for match in MARKUP.finditer(source)
+            if match["statement"] and BINDERS.match(match["statement"])
+            for name in re.findall(r"\w+", match["statement"])
+        }
+
+        def replaced(match: re.Match[str]) -> str:
+            path = tuple((match["path"] or "").split("."))
+            if not match["path"] or path[0] in bound or path[0] in LITERALS:
+                return match[0]
+            variable = f"__{len(self._paths)}"
+            self._paths[variable] = path
+            return f"{match['open']} {variable} {match['close']}"
+
+        return MARKUP.sub(replaced, source)
 
     def render(self, row: Mapping[str, Any]) -> str:
-        """Render a row. Raises minijinja.TemplateError or NullRendered."""
-        context = {name: row[name] for name in self.columns if name in row}
-        if self._null_text is not None:
-            context.update(dict.fromkeys(self.columns - context.keys()))
-        self._exact.clear()
-        for value in context.values():
-            if isinstance(value, Number | decimal.Decimal | list | dict):
-                self._remember(value)
+        """Render a row. Raises minijinja.TemplateError, NullRendered, TypeError, ValueError."""
+        absent = ABSENT if self._null_text is None else None
+        context: dict[str, Any] = {}
+        for name in self._names:
+            value = row.get(name, absent)
+            if value is not ABSENT:
+                context[name] = value
+        for variable, path in self._paths.items():
+            value = row.get(path[0], absent)
+            for field in path[1:]:
+                if isinstance(value, dict):
+                    value = value.get(field, absent)
+                elif value is not None:
+                    value = ABSENT
+            if value is not ABSENT:
+                exact = value is None or isinstance(value, str | bytes)
+                context[variable] = value if exact else text_of(value)
         return self._environment.render_template(self.name, **context)
 
     def problem(self, error: Exception, row: Mapping[str, Any]) -> Problem:
@@ -98,29 +144,16 @@ class Template:
             message = f"no column {', '.join(map(repr, missing))}; the row has: {there}"
             hint = "correct the name, or give --null TEXT if the column may be absent"
             return Problem("missing column", self.name, message, hint)
-        detail = getattr(error, "message", None) or str(error)
+        detail = getattr(error, "detail", None) or str(error)
+        for variable, path in self._paths.items():
+            detail = detail.replace(f"`{variable}`", f"`{'.'.join(path)}`")
         return Problem("template", self.name, f"the template cannot be rendered: {detail}")
-
-    def _remember(self, value: Any) -> None:
-        match value:
-            case Number():
-                self._exact[float(value)] = value.text
-            case decimal.Decimal():
-                self._exact[float(value)] = str(value)
-            case list():
-                for element in value:
-                    self._remember(element)
-            case dict():
-                for element in value.values():
-                    self._remember(element)
 
     def _write(self, value: Any) -> str:
         if value is None:
             if self._null_text is None:
                 raise NullRendered
             return self._null_text
-        if type(value) is float:
-            return self._exact.get(value) or text_of(value)
         return text_of(value)
 
 
