@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import click
 import typer
 
 from valar_batch import __version__
@@ -39,8 +39,32 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("models", models.command),
     ("serve", serve.command),
 )
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn an error of a command into words and an exit status."""
+
+    @functools.wraps(command)
+    def run_command(**given: Any) -> None:
+        try:
+            command(**given)
+        except ValarBatchError as error:
+            show_error(error)
+            code = status_of_error(error)
+        except KeyboardInterrupt as error:
+            code = Exit.TERMINATED if isinstance(error, Terminated) else Exit.INTERRUPTED
+        except BrokenPipeError:
+            discard_stdout()
+            code = Exit.PIPE_CLOSED
+        else:
+            return
+        raise typer.Exit(code)
+
+    return run_command
+
+
 for _name, _command in COMMANDS:
-    app.command(_name)(grouped(_command))
+    app.command(_name)(guarded(grouped(_command)))
 
 
 def show_version(value: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -69,24 +93,11 @@ def on_terminate(*_: Any) -> NoReturn:
     raise Terminated
 
 
-def main() -> NoReturn:
-    """Run the command line; never returns."""
+def main() -> None:
+    """Run the command line and exit."""
     signal.signal(signal.SIGTERM, on_terminate)
     raise_file_limit()
-    try:
-        code = typer.main.get_command(app).main(standalone_mode=False)
-    except ValarBatchError as error:
-        show_error(error)
-        code = status_of_error(error)
-    except click.ClickException as error:
-        error.show()
-        code = Exit.USAGE
-    except (click.Abort, KeyboardInterrupt) as error:
-        code = Exit.TERMINATED if isinstance(error, Terminated) else Exit.INTERRUPTED
-    except BrokenPipeError:
-        code = Exit.PIPE_CLOSED
-        discard_stdout()
-    sys.exit(code or Exit.DONE)
+    app()
 
 
 def show_error(error: ValarBatchError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -273,7 +272,6 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     }
     members = {name: dataclasses.fields(kind) for name, kind in groups.items()}
 
-    @functools.wraps(command)
     def expanded(**given: Any) -> None:
         for name, kind in groups.items():
             given[name] = kind(**{field.name: given.pop(field.name) for field in members[name]})
@@ -300,8 +298,8 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             for field in members[parameter.name]
         )
     expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    expanded.__doc__ = command.__doc__
     expanded.__annotations__ = {p.name: p.annotation for p in parameters}
-    del expanded.__wrapped__
     return expanded
 
 

@@ -32,11 +32,15 @@ class BatchFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.number = int(path.name)
         self.rows_path = path / "rows.arrow"
         self.body_path = path / "request.json.zst"
         self.spool_path = path / "results.jsonl.zst"
         self._record_path = path / "batch.json"
+
+    @property
+    def number(self) -> int:
+        """The batch's number in its run."""
+        return int(self.path.name)
 
     def read(self) -> BatchRecord:
         """Read the recorded state."""
