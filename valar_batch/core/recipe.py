@@ -146,6 +146,7 @@ class Renderer:
         )
         self.id_column = "custom_id" if source is Source.ITEM else recipe.id_column
         self.seen: set[str] = set()
+        self.has_rendered = False
         self._check()
         self._head, self._system_slot, self._tail = self._skeleton()
 
@@ -212,6 +213,8 @@ class Renderer:
 
     def unseen(self) -> list[str]:
         """Name the template columns that no row had: with --null, a misspelt name ends up here."""
+        if self.recipe.null_text is None or not self.has_rendered:
+            return []
         templates = [template for template in (self._system, self._prompt) if template]
         wanted = frozenset[str]().union(*(template.columns for template in templates))
         return sorted(wanted - self.seen)
@@ -235,6 +238,7 @@ class Renderer:
         return text
 
     def _rendered(self, template: Template, row: Mapping[str, Any]) -> str:
+        self.has_rendered = True
         if len(self.seen) < len(self.columns):
             self.seen.update(self.columns & row.keys())
         try:

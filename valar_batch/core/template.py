@@ -6,7 +6,6 @@ minijinja is sandboxed: a template can reach neither files nor the interpreter.
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -178,13 +177,32 @@ def json_text(value: Any) -> str:
     """Write JSON, each number as it stood in the input."""
     try:
         return orjson.dumps(value, default=_exact, option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
-    except TypeError:  # an integer beyond 64 bits: the slower way knows no limit
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    except orjson.JSONEncodeError:
+        return _json_text_of_any_size(value)
+
+
+def _json_text_of_any_size(value: Any) -> str:
+    """Write JSON with integers beyond 64 bits, which orjson refuses."""
+    match value:
+        case dict():
+            pairs = (
+                f"{json_text(str(name))}:{_json_text_of_any_size(item)}"
+                for name, item in value.items()
+            )
+            return "{" + ",".join(pairs) + "}"
+        case list():
+            return "[" + ",".join(map(_json_text_of_any_size, value)) + "]"
+        case int() if not isinstance(value, bool):
+            return str(value)
+        case _:
+            return orjson.dumps(
+                value, default=_exact, option=orjson.OPT_PASSTHROUGH_SUBCLASS
+            ).decode()
 
 
 def _exact(value: Any) -> Any:
     if isinstance(value, Number):
         return orjson.Fragment(value.text)
     if isinstance(value, bytes):
-        raise ValueError("a binary value cannot be written into a prompt")
+        raise TypeError("a binary value cannot be written into a prompt")
     return str(value)

@@ -52,9 +52,9 @@ class ProblemsFound(InputError):
     """The input has problems; `tally` counts them, `path` is the file that lists them all."""
 
     def __init__(self, tally: Tally, totals: Totals, path: Path) -> None:
-        rows = "row has" if tally.rows == 1 else "rows have"
+        have = "has" if tally.rows == 1 else "have"
         super().__init__(
-            f"{tally.rows:,} of {totals.rows:,} {rows} problems; nothing was sent",
+            f"{tally.rows:,} of {totals.rows:,} rows {have} problems; nothing was sent",
             hint="mend them, or leave them out of the requests with --on-invalid skip",
         )
         self.tally = tally
@@ -251,7 +251,7 @@ class Preparation:
             for batch in self._draft.batches:
                 span = range(batch.first_row, batch.first_row + batch.rows)
                 if any(row in span for row in problems):
-                    batch.withdraw(problems)
+                    self._params_bytes -= batch.withdraw(problems)
 
     def result(self, reader: Reader) -> Prepared:
         """Sum up. The input has been read to its end."""

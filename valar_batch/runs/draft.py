@@ -109,8 +109,11 @@ class BatchDraft:
         """No more rows come."""
         self._files.close()
 
-    def withdraw(self, problems: Mapping[int, Problem]) -> None:
-        """Take the requests of these rows out again; the rows stay, with their problem."""
+    def withdraw(self, problems: Mapping[int, Problem]) -> int:
+        """Take the requests of these rows out again; the rows stay, with their problem.
+
+        Gives the bytes by which the body is shorter.
+        """
         old = self.folder
         aside = BatchDraft(old.path / "without", self.number, self.first_row, self._schema[4].type)
         requests = old_requests(old)
@@ -124,7 +127,9 @@ class BatchDraft:
         aside.folder.rows_path.replace(old.rows_path)
         aside.folder.body_path.replace(old.body_path)
         aside.folder.path.rmdir()
+        less = self.bytes - aside.bytes
         self._digest, self.bytes, self.requests = aside._digest, aside.bytes, aside.requests
+        return less
 
     def finish(self, run_id: str) -> BatchRecord:
         """Write the tail with the label, and the record."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import filelock
 
 from valar_batch import durable
 from valar_batch.core.identity import RunId, key_fingerprint
@@ -84,11 +85,9 @@ class Home:
 
     def fingerprint(self, api_key: str) -> str:
         """Tell API keys apart without keeping them."""
+        self.create()
         path = self.path / "salt"
-        if not path.exists():
-            with durable.replacing(path) as aside:
-                aside.touch(mode=0o600)
-                aside.write_bytes(secrets.token_bytes(32))
-                with contextlib.suppress(FileExistsError):
-                    os.link(aside, path)  # the first of two processes wins
+        with filelock.FileLock(self.path / "salt.lock"):
+            if not path.exists():
+                durable.write_file(path, secrets.token_bytes(32))
         return key_fingerprint(api_key, path.read_bytes())

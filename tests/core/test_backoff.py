@@ -1,0 +1,133 @@
+"""Delays, Retry-After and concurrency, by tables and by hypothesis."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from valar_batch.core.backoff import (
+    CAP,
+    LONGEST_RETRY_AFTER,
+    ROUND,
+    Concurrency,
+    backoff_delay,
+    parse_retry_after,
+)
+
+JITTER = st.floats(0, 1, exclude_max=True)
+NOW = 1_780_000_000.0  # Thu, 28 May 2026 20:26:40 GMT
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shortest"), [(1, 0.25), (2, 0.5), (3, 1), (7, 16), (8, 30), (9, 30), (10**9, 30)]
+)
+def test_delays_double_up_to_a_minute(attempt, shortest):
+    """From half a second to a minute; without jitter, the lower half."""
+    assert backoff_delay(attempt, jitter=0.0) == shortest
+
+
+@given(st.integers(1, 10_000), JITTER)
+def test_a_delay_is_in_the_upper_half(attempt, jitter):
+    """Jitter spreads it over at most a factor of two, and never beyond the cap."""
+    least = backoff_delay(attempt, jitter=0.0)
+    assert least <= backoff_delay(attempt, jitter=jitter) <= min(2 * least, CAP)
+
+
+@given(st.integers(1, 10_000), JITTER, st.floats(0, LONGEST_RETRY_AFTER))
+def test_retry_after_is_never_undercut(attempt, jitter, retry_after):
+    """What the server asks for is the least, and the jitter on top is a few seconds."""
+    delay = backoff_delay(attempt, jitter=jitter, retry_after=retry_after)
+    assert retry_after <= delay <= retry_after + CAP / 10
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("1.5", 1.5),
+        ("-3", 0.0),
+        ("1e300", LONGEST_RETRY_AFTER),
+        ("inf", LONGEST_RETRY_AFTER),
+        ("Thu, 28 May 2026 20:27:40 GMT", 60.0),
+        ("Thu, 28 May 2026 22:27:40 +0200", 60.0),
+        ("Thu, 28 May 2026 20:27:40 -0000", 60.0),
+        ("Thu, 28 May 2026 20:00:00 GMT", 0.0),
+        ("Thu, 28 May 9999 20:00:00 GMT", LONGEST_RETRY_AFTER),
+        ("Thu, 99 May 2026 20:00:00 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2300", 0.0),
+    ],
+)
+def test_retry_after_in_both_forms(header, seconds):
+    """Delta-seconds or an HTTP date (RFC 9110, 10.2.3), from now."""
+    assert parse_retry_after(header, now=NOW) == seconds
+
+
+@given(st.text())
+def test_retry_after_never_raises(header):
+    """Whatever a server or proxy writes there."""
+    seconds = parse_retry_after(header, now=NOW)
+    assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
+
+
+def run(concurrency, marks):
+    """Feed a string of answers: . good, x fault, r refusal."""
+    verbs = {
+        ".": concurrency.succeeded,
+        "x": concurrency.faulted,
+        "r": concurrency.refused,
+    }
+    for mark in marks:
+        verbs[mark]()
+    return concurrency.limit
+
+
+@pytest.mark.parametrize(
+    ("start", "marks", "limit"),
+    [
+        (16, "." * 15, 16),
+        (16, "." * 16, 32),
+        (16, "." * (16 + 32 + 64 + 128), 200),
+        (100, "r", 50),
+        (100, "r" * 101, 50),
+        (100, "r" * 102, 25),
+        (100, "r" + "." * 50, 51),
+        (100, "r" + "." * 100 + "r", 25),
+        (100, "x" * 99, 100),
+        (100, "x" * 100, 50),
+        (100, "x" * 12 + "." * 88, 200),
+        (100, "x" * 13 + "." * 87, 50),
+        (16, "x" * 16 * 10, 1),
+        (1, "." * ROUND, 2),
+    ],
+)
+def test_the_limit_follows_the_rounds(start, marks, limit):
+    """Doubling until the first setback, then one a round; a bad round or a 429 halves."""
+    assert run(Concurrency(200, limit=start), marks) == limit
+
+
+@settings(deadline=None)
+@given(st.integers(1, 2000), st.text(".xr", max_size=3000))
+def test_the_limit_stays_in_bounds(most, marks):
+    """At least one, at most what the user allows."""
+    concurrency = Concurrency(most)
+    for mark in marks:
+        assert 1 <= run(concurrency, mark) <= most
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), st.text(".xr", max_size=500))
+def test_it_recovers(most, marks):
+    """After any trouble, good answers alone lead back to the top."""
+    concurrency = Concurrency(most)
+    run(concurrency, marks)
+    for _ in range(most + 1):
+        run(concurrency, "." * max(ROUND, concurrency.limit))
+    assert concurrency.limit == most

@@ -1,0 +1,159 @@
+"""The control calls of Valar's API: create, watch and list batches, one result, the models."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+import msgspec
+
+from valar_batch.client.exchange import Exchange, Retry
+from valar_batch.core.rules import MAX_LIST_LIMIT
+from valar_batch.core.wire import Batch, BatchStatus, Model, ModelList, Response
+from valar_batch.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from valar_batch.client.connection import Connection
+
+__all__ = ["Retry", "Valar", "batch_path", "result_path"]
+
+decode_batch = msgspec.json.Decoder(Batch).decode
+decode_page = msgspec.json.Decoder(list[Batch]).decode
+decode_status = msgspec.json.Decoder(BatchStatus).decode
+decode_response = msgspec.json.Decoder(Response).decode
+decode_models = msgspec.json.Decoder(ModelList).decode
+
+
+def batch_path(batch_id: str) -> str:
+    """Where a batch is, below the base URL."""
+    return f"/batches/{quote(batch_id, safe='')}"
+
+
+def result_path(batch_id: str, custom_id: str) -> str:
+    """Where the result of one request is, below the base URL."""
+    return f"{batch_path(batch_id)}/{quote(custom_id, safe='')}"
+
+
+class Valar:
+    """Valar's control calls; a context manager, safe to share between threads.
+
+    Each call is tried up to `attempts` times while its error is transient, and tells `on_retry`
+    before it waits. Raises the RemoteError branch of the tree in errors.py, and no exception of
+    the libraries below. `sleep` and `jitter` are seams for tests.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        on_retry: Callable[[Retry], None] | None = None,
+        attempts: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._exchange = Exchange(
+            connection, on_retry=on_retry, attempts=attempts, sleep=sleep, jitter=jitter
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._exchange.close()
+
+    def create_batch(
+        self, body: Callable[[], Iterable[bytes]], size: int, idempotency_key: str
+    ) -> Batch:
+        """Send a batch of `size` bytes (API reference: POST /batches).
+
+        `body` gives the bytes piece by piece, anew for each try; every try carries the same
+        idempotency key, so a try that arrived unheard is answered and not run again. A refusal
+        that comes while the upload is under way is raised as that refusal.
+        """
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(size),
+            "Idempotency-Key": idempotency_key,
+        }
+        return self._exchange.call(
+            "POST",
+            "/batches",
+            decode_batch,
+            headers=headers,
+            body=lambda: exactly(size, body()),
+        )
+
+    def batch_status(self, batch_id: str) -> BatchStatus:
+        """A batch with the status of each of its requests: some 5 MB for 100,000."""
+        return self._exchange.call("GET", batch_path(batch_id), decode_status)
+
+    def list_batches(self) -> Iterator[Batch]:
+        """Every batch of this key, each once, in no promised order.
+
+        Ends at a page that is short or has nothing new, so a server that repeats itself cannot
+        hold it.
+        """
+        seen: set[str] = set()
+        path = f"/batches?limit={MAX_LIST_LIMIT}"
+        cursor = ""
+        while True:
+            page = self._exchange.call("GET", path + cursor, decode_page)
+            fresh = {batch.id: batch for batch in page if batch.id not in seen}
+            seen.update(fresh)
+            yield from fresh.values()
+            if len(page) < MAX_LIST_LIMIT or not fresh:
+                return
+            cursor = f"&before_id={quote(oldest_of(page).id, safe='')}"
+
+    def result(self, batch_id: str, custom_id: str) -> bytes:
+        """The response object of one request, as it came."""
+        return self._exchange.call("GET", result_path(batch_id, custom_id), _checked_response)
+
+    def models(self) -> list[Model]:
+        """The models that Valar offers."""
+        return self._exchange.call("GET", "/models", decode_models).data
+
+
+def oldest_of(page: Sequence[Batch]) -> Batch:
+    """The batch before which the next page begins.
+
+    Several batches can share the page's oldest second, with more of that second on the next page,
+    and what "before" means among them is unpublished. So the page is continued before its
+    second-oldest time: the oldest second comes again whole, and nothing is skipped.
+    """
+    oldest = min(batch.created_at for batch in page)
+    later: Sequence[Batch] = [batch for batch in page if batch.created_at > oldest]
+    return min(reversed(later or page), key=lambda batch: batch.created_at)
+
+
+def exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the pieces on; raise StateError where they are not `size` bytes together.
+
+    Each piece waits for the next to be known, so a wrong body never reaches the server whole.
+    """
+    left, held = size, b""
+    for piece in filter(None, pieces):
+        left -= len(piece)
+        if left < 0:
+            break
+        yield held
+        held = piece
+    if left:
+        raise StateError(
+            f"a batch's body is not the {size:,} bytes that were prepared",
+            hint="its file was changed or damaged; nothing of it was accepted",
+        )
+    yield held
+
+
+def _checked_response(body: bytes) -> bytes:
+    decode_response(body)
+    return body
