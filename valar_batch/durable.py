@@ -40,19 +40,20 @@ def sync_tree(path: Path) -> None:
         sync_folder(Path(folder))
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, *, mark: str | None = None) -> None:
     """Replace `path` with `content` in one step that survives a power cut."""
-    with replacing(path) as aside:
+    with replacing(path, mark=mark) as aside:
         aside.write_bytes(content)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, mark: str | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`; on a clean exit it becomes `path`, else it is removed.
 
-    The name is random, so two runs that write the same output never share a temporary file.
+    Its name is random, so that two processes never share it; a caller that holds a lock gives a
+    `mark` of its own instead, and so overwrites what a killed predecessor left.
     """
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+    aside = path.with_name(f".{path.name}.{mark or secrets.token_hex(6)}.partial")
     try:
         yield aside
         sync_file(aside)

@@ -47,7 +47,7 @@ def command(
 
         placed = session.submit(order, again=submission.again, announce=announce)
     if not screen.quiet:
-        say(closing_line(placed))
+        say(closing_line(placed, again=submission.again))
 
 
 def make_order(
@@ -71,8 +71,10 @@ def make_order(
     )
 
 
-def closing_line(placed: Placed) -> str:
+def closing_line(placed: Placed, *, again: bool) -> str:
     """Say what was done, and the next command."""
     run = placed.run
     what = "sent" if placed.is_new else "is here already, and all of it is at Valar"
+    if again and not placed.is_new:
+        what += " (--again pays for another once this one is fetched)"
     return f"{run.id} {what}; next: valar-batch fetch {run.id} --to OUT"

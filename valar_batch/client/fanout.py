@@ -47,12 +47,13 @@ class _Job(Generic[Key]):
 class Fanout(Generic[Key]):
     """Fetches many small objects in a thread of its own; a context manager.
 
-    The three callbacks run in that thread, one at a time, and every job ends in exactly one:
+    The callbacks run in that thread, one at a time, and every job ends in exactly one:
 
     `accept(key, body)` takes the body of a 200: True, the job is finished; False, the body is of
         no use (yet), and it is asked for again with growing delays.
     `not_found(key)` hears of a 404: the seconds until to ask again, or None, the job is finished.
     `failed(key, error)` hears of any other 4xx: the job is finished.
+    `give_up(key, error)` hears of a 5xx that would be asked again: True, the job is finished.
 
     429, 5xx, timeouts and lost connections are asked again with growing delays; a Retry-After
     holds the whole fan-out. It stops for good on a refused key or billing, on an exception in a
@@ -68,6 +69,7 @@ class Fanout(Generic[Key]):
         accept: Callable[[Key, bytes], bool],
         not_found: Callable[[Key], float | None],
         failed: Callable[[Key, ApiError], None],
+        give_up: Callable[[Key, ApiError], bool] = lambda _key, _error: False,
         most: int = 200,
         patience: float = 600.0,
         jitter: Callable[[], float] = random.random,
@@ -76,6 +78,7 @@ class Fanout(Generic[Key]):
         self._accept = accept
         self._not_found = not_found
         self._failed = failed
+        self._give_up = give_up
         self._patience = patience
         self._jitter = jitter
         self._transfers: Transfers[_Job[Key]] = Transfers(connection, most)
@@ -213,6 +216,9 @@ class Fanout(Generic[Key]):
                 self._concurrency.refused()
             else:
                 self._concurrency.faulted()
+                if isinstance(error, ApiError) and self._give_up(job.key, error):
+                    self._finished += 1
+                    return
             self._again(job, error, answer.retry_after)
         elif isinstance(error, ApiError) and not isinstance(error, KeyRefused | BillingRefused):
             self._concurrency.succeeded()

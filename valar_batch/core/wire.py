@@ -142,18 +142,3 @@ def result_line(custom_id: str, status: str, response: bytes) -> bytes:
         status.encode(),
         response,
     )
-
-
-class Item(msgspec.Struct, frozen=True):
-    """A finished request: its params stay the bytes that they are."""
-
-    custom_id: str
-    params: msgspec.Raw
-
-
-class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /batches`."""
-
-    endpoint: str
-    requests: list[Item]
-    label: str | None = None

@@ -38,6 +38,8 @@ TICK = 0.2
 ENOUGH_QUEUED = 50_000
 """While so many results wait to be fetched, finding more of them can wait."""
 ASK_AGAIN_AT_MOST = 15.0
+OUTAGE_SECONDS = 60.0
+"""Valar counts as well while a call of any kind succeeded within so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Collector:
         self._collected: Counter[str] = Counter()
         self._tokens = 0
         self._words: set[str] = set()
+        self._well_at = time.monotonic()
 
     def collect(self, run: Run) -> Collected:
         """Collect what there is to collect."""
@@ -133,13 +136,17 @@ class Collector:
             accept=self._accept,
             not_found=self._not_found,
             failed=self._failed,
+            give_up=self._give_up,
             most=self._pace.concurrency,
+            patience=2 * self._pace.missing_after + OUTAGE_SECONDS,
         )
 
     def _follow(self, fanout: Fanout[Key]) -> None:
         """Poll what is due and let the results come, until nothing is left to wait for."""
         while True:
             unsettled = [watched for watched in self._watched if watched.unsettled]
+            if not unsettled and fanout.trouble and not self._is_well():
+                unsettled = [watched for watched in self._watched if watched.is_open]
             due = min(unsettled, key=lambda watched: watched.next_poll, default=None)
             if due is not None and due.next_poll and not self._wait:
                 due = None
@@ -164,7 +171,7 @@ class Collector:
                 "submitted with?"
             )
             raise
-        now = time.monotonic()
+        now = self._well_at = time.monotonic()
         keys = list(watched.settle(answer.request_status, now))
         fanout.put((result_path(watched.batch_id, key.custom_id), key) for key in keys)
         for word in watched.unknown_words - self._words:
@@ -184,6 +191,7 @@ class Collector:
             return self._gave_up(key)
         self._spooler.put(key.watched.folder.spool_path, result_line(key.custom_id, status, body))
         key.watched.count(key.position, status, response.usage)
+        self._well_at = time.monotonic()
         return True
 
     def _gave_up(self, key: Key) -> bool:
@@ -201,6 +209,16 @@ class Collector:
             return None
         asked = time.monotonic() - key.since
         return min(ASK_AGAIN_AT_MOST, max(TICK, asked / 2))
+
+    def _give_up(self, key: Key, error: ApiError) -> bool:
+        """Keep one result that Valar cannot give from stopping the run; an outage does stop it."""
+        if not self._is_well() or not self._gave_up(key):
+            return False
+        self._report(Notice(f"the result {key.custom_id} cannot be fetched: {error.message}"))
+        return True
+
+    def _is_well(self) -> bool:
+        return time.monotonic() - self._well_at < OUTAGE_SECONDS
 
     def _failed(self, key: Key, error: ApiError) -> None:
         key.watched.states[key.position] = MISSING

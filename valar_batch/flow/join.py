@@ -77,21 +77,23 @@ def write_output(run: Run, target: Target, report: Reporter) -> Summary:
         "recipe": record.recipe_digest,
         "input_digest": record.input.digest,
     }
-    with open_output(
-        target,
-        record.schema,
-        provenance=provenance,
-        custom_id_is_input=record.custom_id_is_input,
-    ) as writer:
-        for batch in run.batches:
-            outcomes = BatchOutcomes(batch, prices)
-            for rows in batch.rows():
-                joined = outcomes.join(rows)
-                writer.write(rows["input"], joined)
-                for outcome in joined:
-                    summary.add(outcome)
-                report(Writing(record.totals.rows, summary.rows))
-    run.add_output(target.path, target.format)
+    with run.writing_output() as mark:
+        with open_output(
+            target,
+            record.schema,
+            provenance=provenance,
+            custom_id_is_input=record.custom_id_is_input,
+            mark=mark,
+        ) as writer:
+            for batch in run.batches:
+                outcomes = BatchOutcomes(batch, prices)
+                for rows in batch.rows():
+                    joined = outcomes.join(rows)
+                    writer.write(rows["input"], joined)
+                    for outcome in joined:
+                        summary.add(outcome)
+                    report(Writing(record.totals.rows, summary.rows))
+        run.add_output(target.path, target.format)
     return summary
 
 

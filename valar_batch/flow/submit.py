@@ -117,8 +117,9 @@ def newest_remote(run_id: RunId, valar: Valar) -> int:
     base, newest = str(run_id), 1
     for batch in valar.list_batches():
         label = parse_label(batch.label or "")
-        if label is not None and label.run.startswith(f"{base}-"):
-            newest = max(newest, int(label.run.removeprefix(f"{base}-")))
+        generation = label.run.removeprefix(f"{base}-") if label is not None else ""
+        if generation.isdigit():
+            newest = max(newest, int(generation))
     return newest
 
 

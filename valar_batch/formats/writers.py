@@ -99,12 +99,14 @@ def open_output(
     *,
     provenance: Mapping[str, str],
     custom_id_is_input: bool,
+    mark: str | None = None,
 ) -> Iterator[Writer]:
     """Open an output for rows of `schema`: the input's columns, then the outcome's.
 
     `custom_id_is_input`: the input's own column custom_id is the outcome's, and is not repeated.
     `provenance` goes into Parquet's metadata, under `valar_batch.`. A file takes its place once it
-    is complete and on the disk; after an error, whatever was there before is untouched.
+    is complete and on the disk; after an error, whatever was there before is untouched. `mark`
+    names the temporary file, as in `durable.replacing`.
     """
     names = output_names(schema.names)
     if custom_id_is_input and "custom_id" in schema.names:
@@ -114,7 +116,7 @@ def open_output(
         yield text_writer(target.format, stdout, schema, names)
         stdout.flush()
         return
-    with replacing(target.path) as aside:
+    with replacing(target.path, mark=mark) as aside:
         if target.format == "parquet":
             whole = parquet_schema(schema, names, provenance)
             with pq.ParquetWriter(aside, whole, compression="zstd") as file:

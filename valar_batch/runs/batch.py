@@ -98,7 +98,8 @@ class BatchFolder:
 
     def write(self, record: BatchRecord) -> None:
         """Replace the record on the disk."""
-        durable.write_file(self._record_path, msgspec.json.format(msgspec.json.encode(record)))
+        content = msgspec.json.format(msgspec.json.encode(record))
+        durable.write_file(self._record_path, content, mark="writer")
 
     def body(self) -> Iterator[bytes]:
         """Give the exact bytes of the POST, in pieces."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import platform
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+import filelock
 import msgspec
 
 from valar_batch import durable
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.runs.batch import BatchFolder
 from valar_batch.runs.records import OutputRecord, RunRecord, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 UNSENT = frozenset({BatchState.PREPARED, BatchState.SUBMITTING})
 
@@ -60,6 +68,13 @@ class Run:
         path = self.path / "outputs.json"
         return read_list(path) if path.exists() else []
 
+    @contextlib.contextmanager
+    def writing_output(self) -> Iterator[str]:
+        """Write outputs one at a time; gives a mark for the temporary file that is this run's."""
+        place = f"{platform.node()}:{self.path.absolute()}"
+        with filelock.FileLock(self.path / "outputs.lock"):
+            yield hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
+
     def wrote(self, output: Path) -> bool:
         """Whether the file at `output` is one that this run wrote, unchanged since."""
         stat = output.stat()
@@ -70,7 +85,7 @@ class Run:
         )
 
     def add_output(self, output: Path | None, output_format: str) -> None:
-        """Record a file that this run wrote; None is standard output."""
+        """Record a file that this run wrote, while writing; None is standard output."""
         record = OutputRecord("-", output_format)
         if output is not None:
             stat = output.stat()
@@ -78,7 +93,8 @@ class Run:
                 str(output.absolute()), output_format, stat.st_size, stat.st_mtime_ns
             )
         kept = [other for other in self.outputs() if other.path != record.path]
-        durable.write_file(self.path / "outputs.json", msgspec.json.encode([*kept, record]))
+        content = msgspec.json.encode([*kept, record])
+        durable.write_file(self.path / "outputs.json", content, mark="writer")
 
 
 def read_list(path: Path) -> list[OutputRecord]:

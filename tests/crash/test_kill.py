@@ -1,0 +1,186 @@
+"""kill -9 at any moment, then the same command again: complete, exact, and nothing paid twice.
+
+The moments are spread evenly over the life of the command, as an undisturbed one takes it here.
+KILLS sets how many there are for each case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.conftest import MODEL
+
+KILLS = int(os.environ.get("KILLS", "20"))
+ROWS = 240
+RECIPE = ("--model", MODEL, "--prompt", "{{ a }}", "--id", "id", "--batch-size", "40", "--quiet")
+
+
+class Work:
+    """One input of its own, and the ways to work on it."""
+
+    def __init__(self, folder, name: str) -> None:
+        self.name = name
+        self.path = folder / f"{name}.jsonl"
+        self.out = folder / f"{name}.out.jsonl"
+        rows = ({"id": f"{name}-{n}", "a": f"{name}word{n}"} for n in range(ROWS))
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def submit(self) -> tuple[object, ...]:
+        return ("submit", self.path, *RECIPE, "--name", self.name)
+
+    def fetch(self) -> tuple[object, ...]:
+        return ("fetch", self.name, "--to", self.out, "--quiet")
+
+    def run(self) -> tuple[object, ...]:
+        return ("run", self.path, *RECIPE, "--to", self.out)
+
+    def check(self) -> None:
+        """Every row once, in order, with its own answer."""
+        rows = [json.loads(line) for line in self.out.read_text().splitlines()]
+        assert [row["id"] for row in rows] == [f"{self.name}-{n}" for n in range(ROWS)]
+        for row in rows:
+            assert row["status"] == "completed"
+            assert row["a"] in row["output_text"].split()
+        assert not list(self.out.parent.glob(f".{self.out.name}*"))
+
+
+def killed(cli, arguments: tuple[object, ...], after: float) -> bool:
+    """Start a command and kill it after so many seconds; whether it was still alive."""
+    process = cli.start(*arguments)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def life(cli, arguments: tuple[object, ...]) -> float:
+    """Seconds that the command takes when nobody disturbs it."""
+    began = time.monotonic()
+    cli(*arguments)
+    return time.monotonic() - began
+
+
+def moments(seconds: float) -> list[float]:
+    """Spread the kills over a command's life."""
+    return [seconds * (n + 1) / (KILLS + 1) for n in range(KILLS)]
+
+
+def judge(valar, works: int) -> None:
+    """Each (custom_id, params) was executed once."""
+    executed = works * ROWS
+    assert valar.executions() == {"total": executed, "distinct": executed, "repeated": []}
+
+
+@pytest.fixture
+def slow(serve):
+    """A Valar that takes a while, so that fetching overlaps with its work."""
+    return serve("--latency", "0.4")
+
+
+def test_kill_submit(tmp_path, slow, make_cli) -> None:
+    """submit, killed and repeated, then fetched."""
+    cli = make_cli(slow)
+    kills = 0
+    for n, moment in enumerate(moments(life(cli, Work(tmp_path, "calm").submit()))):
+        work = Work(tmp_path, f"s{n}")
+        kills += killed(cli, work.submit(), moment)
+        cli(*work.submit())
+        cli(*work.fetch())
+        work.check()
+    judge(slow, KILLS + 1)
+    assert kills > KILLS / 2
+
+
+def test_kill_fetch(tmp_path, slow, make_cli) -> None:
+    """fetch, killed and repeated."""
+    cli = make_cli(slow)
+    calm = Work(tmp_path, "calm")
+    cli(*calm.submit())
+    kills = 0
+    for n, moment in enumerate(moments(life(cli, calm.fetch()))):
+        work = Work(tmp_path, f"f{n}")
+        cli(*work.submit())
+        kills += killed(cli, work.fetch(), moment)
+        cli(*work.fetch())
+        work.check()
+    judge(slow, KILLS + 1)
+    assert kills > KILLS / 2
+
+
+def test_kill_run(tmp_path, slow, make_cli) -> None:
+    """run, killed three times in its life and repeated."""
+    cli = make_cli(slow)
+    kills = 0
+    for n, moment in enumerate(moments(life(cli, Work(tmp_path, "calm").run()))):
+        work = Work(tmp_path, f"r{n}")
+        for share in (1.0, 0.6, 0.8):
+            kills += killed(cli, work.run(), moment * share)
+        cli(*work.run())
+        work.check()
+    judge(slow, KILLS + 1)
+    assert kills > KILLS
+
+
+@pytest.mark.parametrize("loss", ["run folder", "home"])
+def test_kill_and_lose_the_folder(tmp_path, slow, make_cli, loss) -> None:
+    """run, killed, then its folder is lost or another home is used: the same run, taken up."""
+    cli = make_cli(slow)
+    kills = 0
+    for n, moment in enumerate(moments(life(cli, Work(tmp_path, "calm").run()))):
+        work = Work(tmp_path, f"l{n}")
+        kills += killed(cli, work.run(), moment)
+        before = {run["run"] for run in cli.json("list") if run["input"] == str(work.path)}
+        repeat = cli
+        if loss == "home":
+            repeat = cli.elsewhere(tmp_path / f"home-{n}")
+        else:
+            for run in before:
+                shutil.rmtree(cli.home / "runs" / run)
+        repeat(*work.run(), "--overwrite")
+        work.check()
+        after = {run["run"] for run in repeat.json("list") if run["input"] == str(work.path)}
+        assert before <= after
+        assert len(after) == 1
+    judge(slow, KILLS + 1)
+    assert kills > KILLS / 2
+
+
+def test_kill_the_server(tmp_path, slow, make_cli) -> None:
+    """The local Valar itself is killed and started again under a run: the run goes on."""
+    cli = make_cli(slow)
+    for n in range(5):
+        work = Work(tmp_path, f"v{n}")
+        process = cli.start(*work.run())
+        time.sleep(0.3 + 0.2 * n)
+        slow.stop(signal.SIGKILL)
+        slow.start()
+        assert process.wait(60) == 0, process.stderr.read()
+        work.check()
+    judge(slow, 5)
+
+
+def test_what_was_prepared_by_the_dead_is_swept(tmp_path, slow, make_cli) -> None:
+    """Preparations of killed processes do not pile up on the disk."""
+    cli = make_cli(slow)
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps({"id": f"m{n}", "a": "x"}) + "\n" for n in range(60_000)))
+    runs = cli.home / "runs"
+    process = cli.start("submit", path, *RECIPE)
+    while not list(runs.glob(".preparing-*/batches")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert list(runs.glob(".preparing-*/batches"))
+    cli(*Work(tmp_path, "next").submit())
+    assert not list(runs.glob(".preparing-*"))

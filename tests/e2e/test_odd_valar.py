@@ -1,0 +1,190 @@
+"""A Valar that answers oddly, over real sockets: no odd answer costs another row its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.conftest import MODEL, Served
+
+IDS = [f"r-{n}" for n in range(1, 7)]
+
+
+def response(custom_id: str, status: str = "completed", **more: object) -> dict:
+    text = [{"type": "message", "content": [{"type": "output_text", "text": f"for {custom_id}"}]}]
+    return {
+        "id": f"resp_{custom_id}", "object": "response", "created_at": 1, "status": status,
+        "model": MODEL, "metadata": {}, "output": text,
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}, **more,
+    }  # fmt: skip
+
+
+class OddValar:
+    """Takes one batch; `statuses` and `results` say what it answers for each custom_id."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, str] = dict.fromkeys(IDS, "COMPLETED")
+        self.results: dict[str, tuple[int, bytes]] = {}
+        self.batch: dict | None = None
+        self.asked: list[str] = []
+        odd = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.reply(*odd.get(self.path.partition("?")[0]))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.reply(200, odd.post(body))
+
+            def reply(self, status: int, content: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def post(self, body: dict) -> bytes:
+        count = len(body["requests"])
+        self.batch = {"id": "b/1", "request_counts": count, "created_at": 1, "label": body["label"]}
+        return json.dumps(self.batch).encode()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        if path == "/v1/batches":
+            return 200, json.dumps([self.batch] if self.batch else []).encode()
+        if path == "/v1/batches/b%2F1":
+            words = {name: {"status": word} for name, word in self.statuses.items()}
+            return 200, json.dumps({**self.batch, "request_status": words}).encode()
+        custom_id = path.rpartition("/")[2]
+        self.asked.append(custom_id)
+        given = self.results.get(custom_id)
+        return given or (200, json.dumps(response(custom_id)).encode())
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def odd():
+    odd = OddValar()
+    yield odd
+    odd.close()
+
+
+@pytest.fixture
+def cli(make_cli, odd, tmp_path):
+    target = Served(tmp_path, port=odd.server.server_address[1])
+    return make_cli(target, VALAR_BATCH_MISSING_AFTER="1.5")
+
+
+@pytest.fixture
+def fetch(cli, tmp_path):
+    """Submit six rows, then fetch them as often as it is called."""
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"w{n}"}) + "\n" for n in range(6)))
+    cli("submit", path, "--model", MODEL)
+
+    def fetch_rows(*more: str, code: int = 0) -> tuple[list[dict], str]:
+        done = cli("fetch", "--to", out, *more, code=code)
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [row["custom_id"] for row in rows] == IDS
+        for row in rows:
+            wanted = f"for {row['custom_id']}" if row["status"] == "completed" else None
+            assert row["output_text"] == wanted
+        return rows, done.err
+
+    return fetch_rows
+
+
+ENVELOPE = json.dumps({"error": {"message": "no", "type": "api_error"}}).encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, ENVELOPE),
+        (500, ENVELOPE),
+        (400, ENVELOPE),
+        (200, b"<html>a proxy</html>"),
+        (200, b""),
+        (200, json.dumps({"error": {"message": "no"}}).encode()),
+        (200, json.dumps(response("r-2", "running", output=None)).encode()),
+    ],
+    ids=["404", "500", "400", "html", "empty", "envelope", "running"],
+)
+def test_a_result_that_cannot_be_had(odd, fetch, answer) -> None:
+    """One result that never comes is missing; the others are there, and a later fetch mends it."""
+    odd.results["r-2"] = answer
+    rows, said = fetch(code=3)
+    assert [row["status"] for row in rows] == ["completed", "missing", *["completed"] * 4]
+    assert "fetch again for the rest" in said
+    odd.results.clear()
+    odd.asked.clear()
+    rows, _ = fetch()
+    assert [row["status"] for row in rows] == ["completed"] * 6
+    assert odd.asked == ["r-2"]
+
+
+def test_without_waiting_it_is_pending(odd, fetch) -> None:
+    """--no-wait does not wait for what cannot be had."""
+    odd.results["r-2"] = (404, ENVELOPE)
+    rows, _ = fetch("--no-wait", code=4)
+    assert [row["status"] for row in rows] == ["completed", "pending", *["completed"] * 4]
+
+
+def test_ids_that_the_status_lacks_are_asked_for(odd, fetch) -> None:
+    """A status map without an id does not lose the row: its result is asked for directly."""
+    del odd.statuses["r-3"]
+    odd.statuses["stranger"] = "COMPLETED"
+    rows, _ = fetch()
+    assert [row["status"] for row in rows] == ["completed"] * 6
+    assert "stranger" not in odd.asked
+
+
+@pytest.mark.parametrize("words", [("completed", "FAILED"), ("Completed", "cancelled")])
+def test_either_vocabulary_in_any_case(odd, fetch, words) -> None:
+    """Status words are read without regard to case; failed and cancelled have their reasons."""
+    done, bad = words
+    odd.statuses = dict.fromkeys(IDS, done) | {"r-5": bad}
+    error = {"message": "the model gave up", "code": "inference_error"}
+    body = response("r-5", bad.lower(), output=None, error=error)
+    odd.results["r-5"] = (200, json.dumps(body).encode())
+    rows, _ = fetch(code=3)
+    assert rows[4]["status"] == bad.lower()
+    assert rows[4]["error"] == "the model gave up (inference_error)"
+
+
+def test_an_unknown_word_is_not_the_end(odd, cli, fetch) -> None:
+    """A word that nobody knows is waited on and reported once."""
+    odd.statuses["r-1"] = "PONDERING"
+    rows, said = fetch("--no-wait", code=4)
+    assert said.count("PONDERING") == 1
+    assert [row["status"] for row in rows] == ["pending", *["completed"] * 5]
+
+
+def test_pretty_printed_results(odd, fetch, cli) -> None:
+    """A result over many lines is one line of the spool."""
+    odd.results["r-1"] = (200, json.dumps(response("r-1"), indent=2).encode())
+    rows, _ = fetch()
+    assert rows[0]["status"] == "completed"
+
+
+def test_a_batch_that_is_gone(odd, fetch, cli, tmp_path) -> None:
+    """404 for a whole batch is an error about the key, not six missing rows."""
+    odd.get = lambda _: (404, ENVELOPE)
+    done = cli("fetch", "--to", tmp_path / "no.jsonl", code=1)
+    assert "is this the key" in done.err
+    assert not (tmp_path / "no.jsonl").exists()

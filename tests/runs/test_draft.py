@@ -1,0 +1,98 @@
+"""A draft's bodies are exact bytes, also after requests were taken out again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from valar_batch.core.identity import RunId, params_hash
+from valar_batch.core.problems import Problem
+from valar_batch.core.wire import request_bytes
+from valar_batch.errors import StateError
+from valar_batch.runs.draft import Draft, PreparedRow
+from valar_batch.runs.home import Home
+
+RUN = RunId("ab" * 32)
+
+
+def prepared(number: int, *, valid: bool = True) -> PreparedRow:
+    params = json.dumps({"model": "m", "input": f"line {number}\\n,é"}).encode()
+    if not valid:
+        return PreparedRow(f"r-{number}", problem="null")
+    return PreparedRow(f"r-{number}", request_bytes(f"r-{number}", params), params_hash(params))
+
+
+def fill(draft: Draft, rows: list[PreparedRow], chunk: int):
+    batch = draft.new_batch(1, pa.large_binary())
+    for start in range(0, len(rows), chunk):
+        part = rows[start : start + chunk]
+        kept = pa.array([b'{"n":%d}' % (start + n) for n in range(len(part))], pa.large_binary())
+        batch.add(kept, part)
+    batch.close()
+    return batch
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.integers(1, 5), st.data())
+@settings(max_examples=40, deadline=None)
+def test_withdrawn_requests_leave_an_exact_body(tmp_path_factory, valid, chunk, data) -> None:
+    """Taking requests out gives the very bytes of a body that never had them."""
+    rows = [prepared(n, valid=ok) for n, ok in enumerate(valid, 1)]
+    out = (
+        data.draw(st.sets(st.sampled_from([n for n, ok in enumerate(valid, 1) if ok])))
+        if any(valid)
+        else set()
+    )
+    home = Home(tmp_path_factory.mktemp("home"))
+    problem = Problem("duplicate id", "id", "row 1 has the same id")
+    with Draft(home) as draft:
+        batch = fill(draft, rows, chunk)
+        batch.withdraw(dict.fromkeys(out, problem))
+        (record,) = draft.finish(RUN)
+        body = b"".join(batch.folder.body())
+        kept = [row for batches in batch.folder.rows() for row in batches.to_pylist()]
+    assert (hashlib.sha256(body).hexdigest(), len(body)) == (record.sha256, record.bytes)
+    left = [n for n, ok in enumerate(valid, 1) if ok and n not in out]
+    assert json.loads(body) == {
+        "endpoint": "/v1/responses",
+        "requests": [json.loads(rows[n - 1].request) for n in left],
+        "label": f"{RUN}-1-0",
+    }
+    assert record.requests == len(left)
+    assert [row["row"] for row in kept] == list(range(1, len(rows) + 1))
+    assert [row["row"] for row in kept if row["problem"] is None] == left
+
+
+def test_a_draft_that_fails_leaves_nothing(tmp_path) -> None:
+    """An error in the middle of preparing removes all of it."""
+    home = Home(tmp_path / "home")
+
+    def prepare_and_fail() -> None:
+        with Draft(home) as draft:
+            fill(draft, [prepared(1)], 1)
+            raise StateError("in the middle")
+
+    with pytest.raises(StateError):
+        prepare_and_fail()
+    assert list(home.runs_path.iterdir()) == []
+
+
+def test_the_home_is_private(tmp_path) -> None:
+    """Prompts and answers are for their owner's eyes."""
+    home = Home(tmp_path / "home")
+    home.create()
+    assert home.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_fingerprint_of_a_key(tmp_path) -> None:
+    """One key has one mark in one home, which is not the key's in another, and never the key."""
+    one, other = Home(tmp_path / "one"), Home(tmp_path / "other")
+    mark = one.fingerprint("secret-key")
+    assert mark == Home(one.path).fingerprint("secret-key")
+    assert mark != one.fingerprint("another-key")
+    assert mark != other.fingerprint("secret-key")
+    assert "secret" not in mark

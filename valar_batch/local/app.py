@@ -1,0 +1,256 @@
+"""The local Valar's endpoints: a plain ASGI application over the store.
+
+Routed by pattern matching, because fetching results is the hot path: one call is one indexed read
+and one encoding. Refusals are the very errors that a client raises, put into Valar's envelope in
+one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from valar_batch import __version__
+from valar_batch.core.identity import key_fingerprint
+from valar_batch.core.prices import shipped_prices
+from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
+from valar_batch.errors import ApiError, ServerFault, UsageError
+from valar_batch.local.answers import item_response_id, response_object
+from valar_batch.local.exchange import Call, authenticate, envelope, ok
+from valar_batch.local.idempotency import Arrival
+from valar_batch.local.intake import decode, read_batch, read_response
+from valar_batch.local.refusals import not_found, refuse, refused
+from valar_batch.local.store import RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from valar_batch.core.wire import Batch
+    from valar_batch.local.exchange import Answer, Headers, Message, Receive, Send
+    from valar_batch.local.leases import Leases
+    from valar_batch.local.server import Settings
+    from valar_batch.local.store import Store, StoredRequest
+
+    Handler = Callable[[Call], Awaitable[Answer]]
+
+logger = logging.getLogger(__name__)
+
+HEALTH = "/local/health"
+LEASE = "/local/lease"
+
+
+class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /local/settings`; what is not named stays as it is."""
+
+    latency: float | None = None
+    failure_share: float | None = None
+
+
+SETTINGS_CHANGE = msgspec.json.Decoder(SettingsChange)
+LIST_LIMITS = frozenset(map(str, range(1, MAX_LIST_LIMIT + 1)))
+ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class App:
+    """The ASGI application. `clock` gives Unix time in seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        leases: Leases,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._leases = leases
+        self._clock = clock
+        self._batches_at_a_time = asyncio.Semaphore(2)
+        self._keys = {key.encode(): key_fingerprint(key, store.salt) for key in settings.api_keys}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3)."""
+        headers: Headers = [
+            (b"content-type", b"application/json"),
+            (b"x-request-id", b"req_" + secrets.token_hex(12).encode()),
+        ]
+        try:
+            if scope["path"] == LEASE:
+                authenticate(scope, self._keys)
+                await self._leases.hold(receive, send, headers)
+                return
+            answer = await self._answer(scope, receive)
+        except ApiError as error:
+            answer = envelope(error)
+        except Exception:
+            logger.exception("%s %s", scope["method"], scope["path"])
+            message = "the local Valar failed: its log says more"
+            answer = envelope(ServerFault(message, status=500, type="api_error"))
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        headers += answer.headers
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Message, receive: Receive) -> Answer:
+        path = scope["path"]
+        if path == HEALTH:
+            return ok({"status": "ok", "version": __version__, "pid": os.getpid()})
+        call = Call(scope, receive, authenticate(scope, self._keys))
+        handlers = self._handlers(path.split("/"))
+        handler = handlers.get(scope["method"])
+        if handler is not None:
+            return await handler(call)
+        if not handlers:
+            raise not_found(f"there is nothing at {path}")
+        allowed = ", ".join(handlers)
+        message = f"{path} takes {allowed}, not {scope['method']}"
+        return envelope(refused(message, None, status=405), ((b"allow", allowed.encode()),))
+
+    def _handlers(self, segments: list[str]) -> dict[str, Handler]:
+        """Give what is offered at a path, by method."""
+        match segments:
+            case ["", "v1", "batches", batch_id, custom_id]:
+                return {"GET": partial(self._item, batch_id, custom_id)}
+            case ["", "v1", "batches", batch_id]:
+                return {"GET": partial(self._batch, batch_id)}
+            case ["", "v1", "batches"]:
+                return {"GET": self._list, "POST": self._create_batch}
+            case ["", "v1", "responses", response_id]:
+                return {"GET": partial(self._response, response_id)}
+            case ["", "v1", "responses"]:
+                return {"POST": self._create_response}
+            case ["", "v1", "models"]:
+                return {"GET": self._models}
+            case ["", "local", "executions"]:
+                return {"GET": self._executions}
+            case ["", "local", "settings"]:
+                return {"POST": self._change_settings}
+        return {}
+
+    async def _item(self, batch_id: str, custom_id: str, _call: Call) -> Answer:
+        request = self._store.item(batch_id, custom_id, self._clock())
+        return ok(response_of(request, item_response_id(batch_id, custom_id)))
+
+    async def _batch(self, batch_id: str, _call: Call) -> Answer:
+        return await asyncio.to_thread(self._batch_status, batch_id)
+
+    def _batch_status(self, batch_id: str) -> Answer:
+        batch = self._store.batch(batch_id)
+        status = self._store.request_status(batch_id, self._clock())
+        return ok({**batch_object(batch), "request_status": msgspec.Raw(status.encode())})
+
+    async def _list(self, call: Call) -> Answer:
+        query = call.query
+        limit = query.get("limit", str(DEFAULT_LIST_LIMIT))
+        if limit not in LIST_LIMITS:
+            refuse(f"{limit!r} is not a number from 1 to {MAX_LIST_LIMIT}", "limit")
+        page = self._store.batches(
+            int(limit), after_id=query.get("after_id"), before_id=query.get("before_id")
+        )
+        return ok([batch_object(batch) for batch in page])
+
+    async def _create_batch(self, call: Call) -> Answer:
+        body = await call.body()
+        # A full batch takes seconds, and results are fetched meanwhile. Two at a time, so that the
+        # threads they wait in leave some for other calls.
+        async with self._batches_at_a_time:
+            return await asyncio.to_thread(self._accept_batch, call, body)
+
+    def _accept_batch(self, call: Call, body: bytearray) -> Answer:
+        arrival = arrival_of(call, body)
+        batch_id = self._store.reserved(arrival)
+        if batch_id is None:
+            settings = self._settings
+            batch_id = self._store.add_batch(
+                read_batch(body),
+                arrival,
+                now=self._clock(),
+                latency=settings.latency,
+                failure_share=settings.failure_share,
+            )
+        return ok(batch_object(self._store.batch(batch_id)))
+
+    async def _create_response(self, call: Call) -> Answer:
+        body = await call.body()
+        response_id = await asyncio.to_thread(self._accept_response, call, body)
+        request = self._store.response(response_id, self._clock())
+        if ANY_OBJECT.decode(request.params).get("background"):
+            return ok(response_of(request, response_id), status=202)
+        while request.status == RUNNING:
+            await asyncio.sleep(max(0.001, request.due - self._clock()))
+            request = self._store.response(response_id, self._clock())
+        return ok(response_of(request, response_id))
+
+    def _accept_response(self, call: Call, body: bytearray) -> str:
+        arrival = arrival_of(call, body)
+        response_id = self._store.reserved(arrival)
+        if response_id is not None:
+            return response_id
+        read_response(body)
+        settings = self._settings
+        return self._store.add_response(
+            bytes(body),
+            arrival,
+            now=self._clock(),
+            latency=settings.latency,
+            failure_share=settings.failure_share,
+        )
+
+    async def _response(self, response_id: str, _call: Call) -> Answer:
+        request = self._store.response(response_id, self._clock())
+        return ok(response_of(request, response_id))
+
+    async def _models(self, _call: Call) -> Answer:
+        table = shipped_prices()
+        published = int(datetime.fromisoformat(table.date).replace(tzinfo=UTC).timestamp())
+        models = [
+            {"id": name, "object": "model", "created": published, "owned_by": name.split("/")[0]}
+            for name in table.models
+        ]
+        return ok({"object": "list", "data": models})
+
+    async def _executions(self, _call: Call) -> Answer:
+        return ok(await asyncio.to_thread(self._store.executions))
+
+    async def _change_settings(self, call: Call) -> Answer:
+        change = decode(SETTINGS_CHANGE, await call.body(), None)
+        named = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not None}
+        try:
+            self._settings = replace(self._settings, **named)
+        except UsageError as error:
+            refuse(error.message, None)
+        settings = self._settings
+        return ok({"latency": settings.latency, "failure_share": settings.failure_share})
+
+
+def arrival_of(call: Call, body: bytearray) -> Arrival:
+    """Give what idempotency goes by."""
+    digest = hashlib.sha256(body).digest()
+    return Arrival(call.api_key, call.scope["path"], digest, call.idempotency_key)
+
+
+def batch_object(batch: Batch) -> dict[str, Any]:
+    """Give a batch as the API shows it: without a label where none was set."""
+    return {name: v for name, v in msgspec.structs.asdict(batch).items() if v is not None}
+
+
+def response_of(request: StoredRequest, response_id: str) -> dict[str, Any]:
+    """Give the response object of a stored request."""
+    return response_object(
+        ANY_OBJECT.decode(request.params),
+        request.params_hash,
+        response_id=response_id,
+        created_at=int(request.created),
+        status=request.status,
+    )

@@ -1,0 +1,149 @@
+"""The local Valar as a process: settings, a listening socket, and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from valar_batch.errors import UsageError
+from valar_batch.local.app import App
+from valar_batch.local.leases import Leases
+from valar_batch.local.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STATE_FILE = "state.sqlite"
+PATIENCE = 10
+"""Seconds that calls under way are given when the server stops."""
+BACKLOG = 2048
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which the thread that checks a large batch lets results be fetched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a local Valar behaves.
+
+    `latency` is the mean time in seconds that a request takes, `failure_share` the share of
+    requests that fail, 0 to 1; both hold for what is created from then on. `api_keys` are the keys
+    it takes, at least one.
+    """
+
+    api_keys: tuple[str, ...]
+    latency: float = 0.0
+    failure_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.api_keys or not all(self.api_keys):
+            raise UsageError("the local Valar needs an API key", hint="any text will do")
+        if not 0 <= self.latency < math.inf:
+            raise UsageError(f"latency is seconds from 0 on, not {self.latency:g}")
+        if not 0 <= self.failure_share <= 1:
+            raise UsageError(f"failure_share is between 0 and 1, not {self.failure_share:g}")
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, ended by its leases, and stopped by a signal without dying of it."""
+
+    def __init__(self, config: uvicorn.Config, leases: Leases, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._leases = leases
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        self._started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop; asked ten times a second."""
+        return await super().on_tick(counter) or self._leases.end_if_unused()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: let go of the leases, which would stay open for ever, and finish the calls."""
+        self._leases.end()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take a signal as the wish to stop; uvicorn's own would raise it again at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(
+    host: str,
+    port: int,
+    state_folder: Path,
+    settings: Settings,
+    on_ready: Callable[[int], None],
+    *,
+    linger: float = math.inf,
+) -> None:
+    """Serve in the foreground until SIGINT or SIGTERM, or `linger` seconds after the last lease.
+
+    Port 0 is any free port; `on_ready` is told the real one, once calls are answered. A port that
+    is taken raises UsageError.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (
+        listen(host, port) as listener,
+        contextlib.closing(Store(state_folder / STATE_FILE)) as store,
+    ):
+        leases = Leases(linger)
+        config = uvicorn.Config(
+            App(store, settings, leases),
+            http="httptools",
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=PATIENCE,
+        )
+        real_port = listener.getsockname()[1]
+        Server(config, leases, lambda: on_ready(real_port)).run([listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP because asyncio turns Nagle's algorithm off for such sockets alone; with it, the
+    # body of an answer waits 40 ms for the acknowledgement of its headers.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        hint = "choose another port; 0 takes any free one"
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
+    return listener
