@@ -32,7 +32,9 @@ def reporting(progress: str, *, quiet: bool) -> Iterator[Reporter]:
         with Bars() as bars:
             yield bars
     else:
-        yield PlainLines()
+        lines = PlainLines()
+        yield lines
+        lines.finish()
 
 
 def say_nothing(_: Event) -> None:
@@ -116,6 +118,11 @@ class PlainLines:
             if is_finished(event) or time.monotonic() - self._at >= PLAIN_SECONDS:
                 self._show(event)
                 self._at = time.monotonic()
+
+    def finish(self) -> None:
+        """Show how the last step ended."""
+        if self._last is not None:
+            self._show(self._last)
 
     def _show(self, event: Event) -> None:
         line = describe(event)

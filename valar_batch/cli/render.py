@@ -153,7 +153,7 @@ def show_problems(tally: Tally, path: Any, source: str) -> None:
             problem for problem in tally.first if (problem.kind, problem.field) == (kind, field)
         ]
         out.print(f"{kind}, {field}: {count:,}", style="bold", markup=False)
-        for problem in first:
+        for problem in sorted(first, key=lambda problem: problem.row or 0):
             out.print(f"  {source} {problem}", markup=False)
         hints = {problem.hint: None for problem in first if problem.hint}
         for hint in hints:

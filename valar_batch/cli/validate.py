@@ -16,6 +16,7 @@ def command(
     path: InputArgument,
     recipe: RecipeOptions,
     source: InputOptions,
+    target: TargetOptions,
     screen: ScreenOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -26,7 +27,7 @@ def command(
     from valar_batch.flow.prepare import estimate, prepare
     from valar_batch.runs.draft import Draft
 
-    order = make_order(path, recipe, source, TargetOptions(local=True))
+    order = make_order(path, recipe, source, target)
     home = open_home()
     with reporting(screen.progress, quiet=screen.quiet) as report, Draft(home) as draft:
         prepared = prepare(replace(order, skip_invalid=True), draft, home, report)

@@ -35,7 +35,10 @@ class Problem:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of problems by kind and field, and the first few in full: flat in memory."""
+    """Counts of problems by kind and field, and the first few in full: flat in memory.
+
+    Beyond the `shown` first, the first of a further kind is kept too, as long as they are few.
+    """
 
     shown: int = 20
     rows: int = 0
@@ -47,5 +50,6 @@ class Tally:
         self.rows += 1
         for problem in problems:
             self.groups[problem.kind, problem.field] += 1
-            if len(self.first) < self.shown:
+            is_new = self.groups[problem.kind, problem.field] == 1
+            if len(self.first) < (2 * self.shown if is_new else self.shown):
                 self.first.append(problem)

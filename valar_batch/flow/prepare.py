@@ -148,7 +148,7 @@ class Preparation:
         start = 0
         for index, row in enumerate(rows):
             size = len(row.request) if row.request else 0
-            if self._open is None or not self._packer.fits(size):
+            if self._open is None or (size and not self._packer.fits(size)):
                 self._append(chunk, rows, start, index)
                 start = index
                 self._next_batch(chunk.first_row + index, chunk.kept.type)
@@ -226,32 +226,33 @@ class Preparation:
                 f"no row has a column {', '.join(map(repr, unseen))}",
                 hint="correct the name in --prompt or --system",
             )
-        self._withdraw(self._duplicates())
+        if self._has_ids:
+            self._withdraw_duplicates()
+            self._ids.remove()
 
-    def _duplicates(self) -> dict[int, Problem]:
-        if not self._has_ids:
-            return {}
-        column = self._renderer.id_column or ""
-        return {
-            row: Problem(
-                "duplicate id",
-                column,
-                f"row {earlier} has the same id",
-                "give each row its own id, or drop --id to number the rows",
-                row,
-            )
-            for row, earlier in self._ids.duplicates()
-        }
+    def _withdraw_duplicates(self) -> None:
+        """Find the ids that occur twice; of rows to be skipped, the first keeps its request."""
+        first: dict[int, int] = {}
+        for row, earlier in self._ids.duplicates():
+            problem = self._duplicate(row, earlier)
+            self._tally.add([problem])
+            self._draft.add_problems([problem])
+            if self._order.skip_invalid:
+                first[row] = earlier
+        for batch in self._draft.batches if first else ():
+            span = range(batch.first_row, batch.first_row + batch.rows)
+            found = {row: self._duplicate(row, first[row]) for row in span if row in first}
+            if found:
+                self._params_bytes -= batch.withdraw(found)
 
-    def _withdraw(self, problems: dict[int, Problem]) -> None:
-        for row in sorted(problems):
-            self._tally.add([problems[row]])
-        self._draft.add_problems(problems[row] for row in sorted(problems))
-        if problems and self._order.skip_invalid:
-            for batch in self._draft.batches:
-                span = range(batch.first_row, batch.first_row + batch.rows)
-                if any(row in span for row in problems):
-                    self._params_bytes -= batch.withdraw(problems)
+    def _duplicate(self, row: int, earlier: int) -> Problem:
+        return Problem(
+            "duplicate id",
+            self._renderer.id_column or "",
+            f"row {earlier} has the same id",
+            "give each row its own id, or drop --id to number the rows",
+            row,
+        )
 
     def result(self, reader: Reader) -> Prepared:
         """Sum up. The input has been read to its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import struct
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ class IdIndex:
         self._held += RECORD.size
         if self._held >= SPILL_BYTES:
             self._spill()
+
+    def remove(self) -> None:
+        """Remove what was written to `folder`."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"ids-{number:02x}"
