@@ -40,7 +40,7 @@ class OddValar:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.reply(200, odd.post(body))
+                self.reply(*odd.post(body))
 
             def reply(self, status: int, content: bytes) -> None:
                 self.send_response(status)
@@ -55,10 +55,10 @@ class OddValar:
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
-    def post(self, body: dict) -> bytes:
+    def post(self, body: dict) -> tuple[int, bytes]:
         count = len(body["requests"])
         self.batch = {"id": "b/1", "request_counts": count, "created_at": 1, "label": body["label"]}
-        return json.dumps(self.batch).encode()
+        return 200, json.dumps(self.batch).encode()
 
     def get(self, path: str) -> tuple[int, bytes]:
         if path == "/v1/batches":
@@ -188,3 +188,45 @@ def test_a_batch_that_is_gone(odd, fetch, cli, tmp_path) -> None:
     done = cli("fetch", "--to", tmp_path / "no.jsonl", code=1)
     assert "is this the key" in done.err
     assert not (tmp_path / "no.jsonl").exists()
+
+
+def submitted(cli, tmp_path, code: int) -> tuple[dict, str]:
+    """Submit a row and give the record of its batch."""
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"prompt": "x"}\n')
+    done = cli("submit", path, "--model", MODEL, code=code)
+    (record,) = (cli.home / "runs").glob("*/batches/00000/batch.json")
+    return json.loads(record.read_bytes()), done.err
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 1), (402, 5), (413, 1)])
+def test_a_refused_batch_is_as_it_was(odd, cli, tmp_path, status, code) -> None:
+    """A batch that Valar refused is not in doubt: it can be sent again whenever it suits."""
+    odd.post = lambda _: (status, ENVELOPE)
+    record, _ = submitted(cli, tmp_path, code)
+    assert (record["state"], record["intent_at"]) == ("prepared", None)
+    odd.post = lambda body: OddValar.post(odd, body)
+    record, _ = submitted(cli, tmp_path, 0)
+    assert record["state"] == "submitted"
+
+
+def test_a_refusal_does_not_end_a_doubt(odd, cli, tmp_path) -> None:
+    """A try that may have arrived leaves its doubt, whatever the next try is told."""
+    answers = [(503, ENVELOPE), (402, ENVELOPE)]
+    odd.post = lambda _: answers.pop(0)
+    record, _ = submitted(cli, tmp_path, 5)
+    assert (record["state"], answers) == ("submitting", [])
+    odd.post = lambda _: (402, ENVELOPE)
+    record, _ = submitted(cli, tmp_path, 5)
+    assert record["state"] == "submitting"
+
+
+def test_a_label_of_another_size_is_not_ours(odd, cli, tmp_path) -> None:
+    """A batch with our label and another count is not adopted, and nothing is sent."""
+    odd.post = lambda _: (402, ENVELOPE)
+    record, _ = submitted(cli, tmp_path, 5)
+    odd.batch = {"id": "b", "request_counts": 7, "created_at": 1, "label": record["label"]}
+    odd.post = None
+    record, said = submitted(cli, tmp_path, 1)
+    assert record["state"] == "prepared"
+    assert "of 7 requests instead of 1" in said

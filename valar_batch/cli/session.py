@@ -97,7 +97,7 @@ class Session:
 
     def send(self, run: Run, *, resend: bool) -> None:
         """Send what is unsent of a run."""
-        from valar_batch.flow.submit import send
+        from valar_batch.flow.send import send
 
         key = self.home.fingerprint(self.connection.api_key)
         send(run, self.valar, key, self.report, resend=resend)

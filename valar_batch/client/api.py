@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
@@ -52,7 +51,7 @@ class Valar:
         *,
         on_retry: Callable[[Retry], None] | None = None,
         attempts: int = 8,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._exchange = Exchange(
@@ -64,6 +63,10 @@ class Valar:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def stop_retrying(self) -> None:
+        """Let every call under way end with its next error: the user wants to stop."""
+        self._exchange.stop_retrying()
 
     def close(self) -> None:
         """Close the connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -59,16 +60,21 @@ class Exchange:
         *,
         on_retry: Callable[[Retry], None] | None = None,
         attempts: int = 8,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         check_addresses(connection)
+        self._ending = threading.Event()
         self._connection = connection
         self._on_retry = on_retry
         self._attempts = attempts
-        self._sleep = sleep
+        self._sleep = sleep or tenacity.sleep_using_event(self._ending)
         self._jitter = jitter
         self._client = _client(connection)
+
+    def stop_retrying(self) -> None:
+        """Let every call under way end with its next error instead of being tried again."""
+        self._ending.set()
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -112,7 +118,8 @@ class Exchange:
 
         retrying = tenacity.Retrying(
             sleep=self._sleep,
-            stop=tenacity.stop_after_attempt(self._attempts),
+            stop=tenacity.stop_after_attempt(self._attempts)
+            | tenacity.stop_when_event_set(self._ending),
             wait=delay,
             retry=tenacity.retry_if_exception(is_transient),
             before_sleep=report,

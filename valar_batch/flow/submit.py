@@ -1,51 +1,27 @@
-"""From a draft to batches at Valar, so that no repeat of anything can pay twice."""
+"""From an input to a run: prepare, find or make the run that it is, send it."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valar_batch.core.identity import RunId, parse_label
-from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, before_sending
 from valar_batch.core.prices import shipped_prices
-from valar_batch.errors import (
-    ApiError,
-    BillingRefused,
-    DoubtError,
-    KeyRefused,
-    RateLimited,
-    RequestRefused,
-    StateError,
-)
-from valar_batch.flow.events import Notice, Sending
+from valar_batch.errors import StateError
+from valar_batch.flow.events import Notice
 from valar_batch.flow.prepare import MODE, prepare
+from valar_batch.flow.send import send
 from valar_batch.runs.draft import Draft
 from valar_batch.runs.records import RunRecord, encode_schema, freeze_prices, now
-from valar_batch.runs.run import UNSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
     from valar_batch.client.api import Valar
-    from valar_batch.core.wire import Batch
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.prepare import Order, Prepared
-    from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run
-
-IN_FLIGHT = 4
-"""How many bodies are uploaded at a time, after the first went alone."""
-
-NOT_TAKEN = (RequestRefused, KeyRefused, BillingRefused, RateLimited)
-"""Answers after which it is certain that Valar did not take the batch."""
-
-SPACE_PER_REQUEST = 1024
-SPACE_AT_LEAST = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,178 +146,3 @@ def commit(prepared: Prepared, draft: Draft, run_id: RunId) -> Run:
         totals=totals,
     )
     return draft.commit(run_id, record)
-
-
-def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = False) -> None:
-    """Bring every unsent batch of a run to Valar. `key` fingerprints the API key in use.
-
-    Before anything is sent, Valar is asked which of the run's labels it has: those are adopted.
-    Raises KeyRefused and BillingRefused at once, DoubtError for a batch that may be there and
-    cannot be found, RequestRefused with the row that Valar refused; all state is kept.
-    """
-    unsent = run.unsent()
-    if not unsent:
-        return
-    check_space(run, unsent)
-    sender = Sender(run, valar, key, report, resend=resend)
-    first, *others = unsent
-    sender.send(first)
-    stop = sender.stop
-    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload") as pool:
-        futures = [pool.submit(sender.send, batch) for batch in others]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            stop.set()
-            for future in futures:
-                future.cancel()
-    failures = [future.exception() for future in futures if not future.cancelled()]
-    for failure in filter(None, failures):
-        raise failure
-
-
-def check_space(run: Run, unsent: list[BatchFolder]) -> None:
-    """Refuse to spend where the answers would not fit on the disk."""
-    requests = sum(batch.read().requests for batch in unsent)
-    wanted = SPACE_AT_LEAST + requests * SPACE_PER_REQUEST
-    free = shutil.disk_usage(run.path).free
-    if free < wanted:
-        raise StateError(
-            f"only {free / 1e6:,.0f} MB are free beside {run.path}; "
-            f"{requests:,} answers may need {wanted / 1e6:,.0f} MB",
-            hint="make room, or set VALAR_BATCH_HOME to a larger disk",
-        )
-
-
-class Sender:
-    """Sends the batches of one run; the batches at Valar with the run's labels are known to it."""
-
-    def __init__(self, run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool) -> None:
-        self.stop = threading.Event()
-        self._run = run
-        self._valar = valar
-        self._key = key
-        self._report = report
-        self._resend = resend
-        self._remote = labelled(run.id, valar)
-        self._lock = threading.Lock()
-        records = [batch.read() for batch in run.batches]
-        self._progress = Sending(
-            batches=sum(1 for record in records if record.requests),
-            sent=sum(1 for r in records if r.requests and r.state not in UNSENT),
-            bytes=sum(record.bytes for record in records if record.requests),
-            sent_bytes=sum(r.bytes for r in records if r.requests and r.state not in UNSENT),
-        )
-        report(self._progress)
-
-    def send(self, batch: BatchFolder) -> None:
-        """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._notice_wait(batch)):
-            record = batch.read()
-            if record.state not in UNSENT or self.stop.is_set():
-                return
-            step = before_sending(
-                record.state,
-                found=self._found(record.label, record.requests),
-                same_key=record.key in (None, self._key),
-                intent_age=now() - (record.intent_at or now()),
-                resend=self._resend,
-            )
-            match step:
-                case Adopt(batch_id):
-                    if record.state is BatchState.PREPARED:
-                        self._report(Notice(f"batch {batch.number} is at Valar already: adopted"))
-                    batch.mark_submitted(batch_id, adopted=True)
-                case Doubt(reason):
-                    raise DoubtError(
-                        f"batch {batch.number} of {self._run.id} may have reached Valar, "
-                        f"and its label is not listed there: {reason}",
-                        hint=f"if you are sure that it did not: "
-                        f"`valar-batch resume {self._run.id} --resend`",
-                    )
-                case _:
-                    self._post(batch)
-            with self._lock:
-                self._progress = Sending(
-                    self._progress.batches,
-                    self._progress.sent + 1,
-                    self._progress.bytes,
-                    self._progress.sent_bytes,
-                )
-                self._report(self._progress)
-
-    def _found(self, label: str, requests: int) -> str | None:
-        found = self._remote.get(label)
-        if found is None:
-            return None
-        if found.request_counts != requests:
-            raise DoubtError(
-                f"Valar has a batch {found.id} with the label {label}, "
-                f"but of {found.request_counts:,} requests instead of {requests:,}",
-                hint="it is not ours to take; was the run folder changed by hand?",
-            )
-        return found.id
-
-    def _post(self, batch: BatchFolder) -> None:
-        batch.check_body()
-        record = batch.mark_submitting(self._key)
-        try:
-            created = self._valar.create_batch(
-                lambda: self._counted(batch), record.bytes, record.idempotency_key
-            )
-        except NOT_TAKEN as error:
-            batch.mark_refused()
-            raise located(error, batch, self._run) from error
-        batch.mark_submitted(created.id)
-
-    def _counted(self, batch: BatchFolder) -> Iterator[bytes]:
-        for piece in batch.body():
-            yield piece
-            with self._lock:
-                before = self._progress
-                self._progress = Sending(
-                    before.batches, before.sent, before.bytes, before.sent_bytes + len(piece)
-                )
-                self._report(self._progress)
-
-    def _notice_wait(self, batch: BatchFolder) -> None:
-        self._report(Notice(f"batch {batch.number} is in use by another process: waiting for it"))
-
-
-def labelled(run_id: str, valar: Valar) -> Mapping[str, Batch]:
-    """Find a run's batches at Valar by label; of two with one label, the older."""
-    found: dict[str, Batch] = {}
-    for batch in valar.list_batches():
-        label = parse_label(batch.label or "")
-        if label is not None and label.run == run_id:
-            kept = found.setdefault(str(label), batch)
-            if batch.created_at < kept.created_at:
-                found[str(label)] = batch
-    return found
-
-
-REQUEST_PARAM = re.compile(r"requests[.\[](\d+)\]?\.?(.*)")
-
-
-def located(error: ApiError, batch: BatchFolder, run: Run) -> ApiError:
-    """Lead a refusal of `requests.17.params.temperature` back to the row that it came from."""
-    match = REQUEST_PARAM.search(error.param or "")
-    if match is None:
-        return error
-    row = nth_request_row(batch, int(match[1]))
-    if row is None:
-        return error
-    where = f"{run.record.input.path} row {row}"
-    field = match[2].removeprefix("params.")
-    error.message = f"Valar refused {where}{f', {field}' if field else ''}: {error.message}"
-    return error
-
-
-def nth_request_row(batch: BatchFolder, position: int) -> int | None:
-    """Give the input row of the request at a position of the body, both as Valar counts it."""
-    for rows in batch.rows():
-        numbers = rows.filter(rows["problem"].is_null())["row"]
-        if position < len(numbers):
-            return int(numbers[position].as_py())
-        position -= len(numbers)
-    return None
