@@ -30,8 +30,8 @@ GOOD = ("--model", MODEL, "--prompt", "{{ a }}")
         ("in.csv", "a\n", GOOD, 6, ["in.csv", "no rows"]),
         ("in.csv", "", GOOD, 6, ["in.csv", "no rows"]),
         ("in.csv", "a,b\nx\n", GOOD, 6, ["row 1 (line 2)", "1 of 1 rows has problems"]),
-        ("in.jsonl", '{"a":"x"}\n{"a":\n', GOOD, 6, ["row 2 (line 2)", "JSON"]),
-        ("in.jsonl", '{"a":"x"}\n[1]\n', GOOD, 6, ["row 2 (line 2)", "object"]),
+        ("in.jsonl", '{"a":"x"}\n{"a":\n', GOOD, 6, ["row 2", "JSON"]),
+        ("in.jsonl", '{"a":"x"}\n[1]\n', GOOD, 6, ["row 2", "object"]),
         ("in.jsonl", '{"a":"x"}\n{"b":1}\n', GOOD, 6, ["row 2", "no column 'a'; the row has: b"]),
         ("in.jsonl", '{"a":null}\n', GOOD, 6, ["row 1", "a is null", "--null"]),
         ("in.jsonl", '{"a":""}\n', GOOD, 6, ["row 1", "empty text"]),
@@ -88,7 +88,7 @@ def test_a_single_request_over_the_limit(tmp_path, cli) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(json.dumps({"a": "x" * 9000}) + "\n")
     done = cli("submit", path, *GOOD, "--batch-bytes", "8000", code=6)
-    assert "row 1 (line 1), request: the request has 9," in done.err
+    assert "row 1, request: the request has 9," in done.err
 
 
 def test_all_problems_are_in_a_file(tmp_path, cli) -> None:
@@ -122,11 +122,11 @@ def test_skipped_rows_stay_in_the_output(tmp_path, cli, valar) -> None:
         ("d", "completed"),
     ]
     assert [row["error"] for row in rows[1:4]] == [
-        "row 2 (line 2), prompt: a is null",
+        "row 2, prompt: a is null",
         rows[2]["error"],
         "row 4, k: row 1 has the same id",
     ]
-    assert rows[2]["error"].startswith("row 3 (line 3): ")
+    assert rows[2]["error"].startswith("row 3: ")
     assert "2 completed, 3 invalid" in done.err
     assert valar.executions() == {"total": 2, "distinct": 2, "repeated": []}
 
@@ -233,7 +233,7 @@ def test_validate_says_all_of_it_and_sends_nothing(tmp_path, make_cli) -> None:
     cli = make_cli()
     done = cli("validate", path, *GOOD, "--max-output-tokens", "100", code=6)
     assert "3 rows: 2 requests in 1 batch" in done.err
-    assert "row 2 (line 2), prompt: a is null" in done.err
+    assert "row 2, prompt: a is null" in done.err
     report = json.loads(cli("validate", path, *GOOD, "--null", "", "--json", code=6).out)
     assert report["problems"] == [{"kind": "empty", "field": "prompt", "rows": 1}]
     assert (report["rows"], report["requests"], report["batches"]) == (3, 2, 1)

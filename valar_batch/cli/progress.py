@@ -162,6 +162,7 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end("preparing")
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:

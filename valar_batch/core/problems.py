@@ -28,7 +28,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = "" if self.row is None else f"row {self.row}"
-        if self.line is not None:
+        if self.line not in (None, self.row):
             where += f" (line {self.line})"
         return ", ".join(part for part in (where, self.field) if part) + f": {self.message}"
 
