@@ -1,0 +1,246 @@
+"""Rehearsal answers: marked, deterministic, and of the shape that the contract gives."""
+
+import hashlib
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from valar_batch.core.identity import params_hash
+from valar_batch.core.outcome import outcome_of
+from valar_batch.core.wire import Response, Result
+from valar_batch.local.answers import MARK, item_response_id, response_object
+from valar_batch.local.fate import fails, settling_delay
+
+SHAPES = st.one_of(
+    st.text(min_size=1),
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "role": st.sampled_from(["system", "user", "assistant"]),
+                "content": st.text()
+                | st.lists(
+                    st.fixed_dictionaries({"type": st.just("input_text"), "text": st.text()})
+                ),
+            }
+        ),
+        min_size=1,
+    ),
+)
+
+
+def answer(params, status="completed", digest=None):
+    digest = params_hash(json.dumps(params).encode()) if digest is None else digest
+    return response_object(params, digest, response_id="resp_1", created_at=7, status=status)
+
+
+def zero_usage():
+    return {
+        "input_tokens": 0,
+        "input_tokens_details": {"cached_tokens": 0, "reasoning_tokens": 0},
+        "output_tokens": 0,
+        "output_tokens_details": {"cached_tokens": 0, "reasoning_tokens": 0},
+        "total_tokens": 0,
+    }
+
+
+COMMON = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 7,
+    "model": "m",
+    "metadata": {},
+    "background": False,
+    "max_output_tokens": None,
+    "parallel_tool_calls": False,
+    "reasoning": {},
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+
+
+def test_a_completed_response_is_whole():
+    """Every field of the response object is there, and the settings are those of the request."""
+    params = {
+        "model": "m",
+        "input": [
+            {"role": "system", "content": "Judge."},
+            {"role": "user", "content": [{"type": "input_text", "text": "one two  three four"}]},
+        ],
+        "temperature": 0,
+        "top_p": None,
+        "metadata": {"a": "b"},
+        "reasoning": {"effort": "low"},
+    }
+    assert answer(params, digest=bytes(16)) == {
+        **COMMON,
+        "status": "completed",
+        "metadata": {"a": "b"},
+        "output": [
+            {"id": "rs_1", "type": "reasoning", "summary": []},
+            {
+                "id": "msg_1",
+                "type": "message",
+                "status": "completed",
+                "role": "assistant",
+                "content": [
+                    {
+                        "type": "output_text",
+                        "text": "[rehearsal] an answer would stand here, to: one two three four",
+                        "annotations": [],
+                    }
+                ],
+            },
+        ],
+        "usage": {
+            "input_tokens": 7,
+            "input_tokens_details": {"cached_tokens": 3, "reasoning_tokens": 0},
+            "output_tokens": 32,
+            "output_tokens_details": {"cached_tokens": 0, "reasoning_tokens": 16},
+            "total_tokens": 39,
+        },
+        "error": None,
+        "incomplete_details": None,
+        "temperature": 0,
+        "reasoning": {"effort": "low"},
+    }
+
+
+def test_a_failed_response_says_that_it_is_a_rehearsal():
+    """A failure has an error with message and code, no output, and costs nothing."""
+    assert answer({"model": "m", "input": "x"}, "failed") == {
+        **COMMON,
+        "status": "failed",
+        "output": None,
+        "usage": zero_usage(),
+        "error": {
+            "message": "[rehearsal] this request was drawn to fail, as a share of them should",
+            "code": "rehearsal_failure",
+        },
+        "incomplete_details": None,
+    }
+
+
+def test_a_running_response_has_nothing_yet():
+    """What is not finished has a null output and zero usage."""
+    assert answer({"model": "m", "input": "x"}, "running") == {
+        **COMMON,
+        "status": "running",
+        "output": None,
+        "usage": zero_usage(),
+        "error": None,
+        "incomplete_details": None,
+    }
+
+
+@given(source=SHAPES, most=st.none() | st.integers(1, 400), digest=st.binary(min_size=16))
+def test_max_output_tokens_holds(source, most, digest):
+    """No answer is over its limit; one that is cut says so, and stays completed."""
+    response = answer({"model": "m", "input": source, "max_output_tokens": most}, digest=digest)
+    usage = response["usage"]
+    text = response["output"][1]["content"][0]["text"]
+    assert response["status"] == "completed"
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert usage["input_tokens_details"]["cached_tokens"] < usage["input_tokens"]
+    if response["incomplete_details"] is None:
+        assert text.startswith(MARK)
+        assert most is None or usage["output_tokens"] <= most
+    else:
+        assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+        assert usage["output_tokens"] == most
+        assert text
+        assert text.startswith(MARK) or MARK.startswith(text)
+
+
+@given(source=SHAPES, digest=st.binary(min_size=16))
+def test_the_same_request_has_the_same_answer(source, digest):
+    """An answer depends on the request alone, and changes nothing of it."""
+    params = {"model": "m", "input": source}
+    before = json.dumps(params)
+    assert answer(params, digest=digest) == answer(json.loads(before), digest=digest)
+    assert json.dumps(params) == before
+
+
+def test_logprobs_come_where_they_are_asked_for():
+    """One logprob for each token of the text, and the tokens make up the text."""
+    params = {"model": "m", "input": "x", "include": ["message.output_text.logprobs"]}
+    part = answer(params)["output"][1]["content"][0]
+    assert "".join(entry["token"] for entry in part["logprobs"]) == part["text"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        [{"role": "assistant", "content": "only this"}],
+        {"messages": [{"role": "user", "content": "only this"}]},
+        [
+            {"role": "user", "content": "only this"},
+            {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "1"},
+            {"type": "function_call_output", "call_id": "1", "output": "4"},
+        ],
+    ],
+)
+def test_the_last_user_text_is_echoed(source):
+    """The answer repeats what the user said last, whatever the shape of the input."""
+    text = answer({"model": "m", "input": source})["output"][1]["content"][0]["text"]
+    assert text == "[rehearsal] an answer would stand here, to: only this"
+
+
+def test_the_client_reads_the_answers():
+    """The project's own decoding takes a rehearsal answer for what it is."""
+    encoded = json.dumps(answer({"model": "m", "input": "Hello"}, digest=bytes(16))).encode()
+    response = msgspec.json.decode(encoded, type=Response)
+    outcome = outcome_of(Result("a", "COMPLETED", response), None, 1)
+    assert outcome == outcome._replace(
+        custom_id="a",
+        status="completed",
+        output_text="[rehearsal] an answer would stand here, to: Hello",
+        response_id="resp_1",
+        input_tokens=2,
+        cached_tokens=1,
+        output_tokens=29,
+        reasoning_tokens=16,
+    )
+
+
+def test_response_ids_tell_items_apart():
+    """A batch item's response id follows from its batch and its custom_id."""
+    assert item_response_id("batch_1", "a") == "resp_97e6126b3fe18d1ffa76352c"
+    assert item_response_id("batch_1", "b") != item_response_id("batch_2", "b")
+
+
+HASHES = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(10_000)]
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.25, 1])
+def test_the_failure_share_is_kept(share):
+    """About the given share of requests fails; none at 0 and all at 1."""
+    failed = sum(fails(digest, share) for digest in HASHES) / len(HASHES)
+    assert failed == pytest.approx(share, abs=0.01 if 0 < share < 1 else 0)
+
+
+def test_more_failures_keep_those_there_were():
+    """A request that fails at a share fails at every larger one."""
+    assert all(fails(digest, 0.5) for digest in HASHES if fails(digest, 0.1))
+
+
+def test_delays_spread_around_the_mean():
+    """Requests settle between 0.2 and 2 times the latency, and at it on average."""
+    delays = [settling_delay(digest, place, 10) for place, digest in enumerate(HASHES)]
+    assert 2 <= min(delays) < 2.1
+    assert 19.9 < max(delays) <= 20
+    assert sum(delays) / len(delays) == pytest.approx(10, rel=0.02)
+
+
+@given(digest=st.binary(min_size=16, max_size=16), position=st.integers(0, 99_999))
+def test_no_latency_is_no_delay(digest, position):
+    """Without latency a request is finished at once, wherever it stands."""
+    assert settling_delay(digest, position, 0) == 0

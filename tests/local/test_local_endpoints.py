@@ -1,0 +1,413 @@
+"""The endpoints of the local Valar: what they give, and what they refuse, by the contract."""
+
+import json
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+from valar_batch.local.answers import item_response_id
+
+TEXT_MODEL = "zai-org/GLM-5.1-FP8"
+IMAGE_MODEL = "moonshotai/Kimi-K2.6"
+
+
+def image_input(count):
+    part = {"type": "input_image", "image_url": "https://example.com/a.png"}
+    return [{"role": "user", "content": [part] * count}]
+
+
+def test_a_batch_from_birth_to_results(server, params, batch):
+    """A batch is created, counted, listed by status, and gives each result under its custom_id."""
+    made = server.post("/v1/batches", batch(("a", params("A?")), ("b", params("B?")), label="L-1"))
+    batch_id = made["id"]
+    expected = {
+        "id": batch_id,
+        "request_counts": 2,
+        "created_at": made["created_at"],
+        "label": "L-1",
+    }
+    assert made == expected
+    assert abs(made["created_at"] - time.time()) < 60
+    completed = {"status": "COMPLETED"}
+    status = server.get(f"/v1/batches/{batch_id}")
+    assert status == {**expected, "request_status": {"a": completed, "b": completed}}
+    result = server.get(f"/v1/batches/{batch_id}/b")
+    assert result["id"] == item_response_id(batch_id, "b")
+    assert (result["status"], result["created_at"]) == ("completed", made["created_at"])
+    part = result["output"][1]["content"][0]
+    assert part["text"] == "[rehearsal] an answer would stand here, to: B?"
+
+
+def test_a_batch_without_a_label_shows_none(server, params, batch):
+    """The label is absent, not null, where none was given."""
+    made = server.post("/v1/batches", batch(("a", params())))
+    assert sorted(made) == ["created_at", "id", "request_counts"]
+
+
+def test_unfinished_requests_are_running(start, params, batch):
+    """Before its time a result is a response in status running, with nothing in it."""
+    server = start(latency=3600.0)
+    batch_id = server.post("/v1/batches", batch(("a", params())))["id"]
+    assert server.get(f"/v1/batches/{batch_id}")["request_status"] == {"a": {"status": "RUNNING"}}
+    result = server.get(f"/v1/batches/{batch_id}/a")
+    shown = (result["status"], result["output"], result["usage"]["total_tokens"])
+    assert shown == ("running", None, 0)
+
+
+def test_all_fail_at_a_failure_share_of_one(start, params, batch):
+    """A failed request says so in the status map and in its result."""
+    server = start(failure_share=1.0)
+    batch_id = server.post("/v1/batches", batch(("a", params())))["id"]
+    assert server.get(f"/v1/batches/{batch_id}")["request_status"] == {"a": {"status": "FAILED"}}
+    result = server.get(f"/v1/batches/{batch_id}/a")
+    assert (result["status"], result["error"]["code"]) == ("failed", "rehearsal_failure")
+
+
+def test_settings_hold_from_then_on(start, params, batch):
+    """A change of settings leaves earlier batches as they are, and is kept with the later ones."""
+    server = start()
+    before = server.post("/v1/batches", batch(("a", params())))["id"]
+    change = {"failure_share": 1.0}
+    changed = server.post("/local/settings", change)
+    assert changed == {"latency": 0.0, "failure_share": 1.0}
+    after = server.post("/v1/batches", batch(("a", params())))["id"]
+    server.kill()
+    server = start()
+    statuses = [server.get(f"/v1/batches/{name}/a")["status"] for name in (before, after)]
+    assert statuses == ["completed", "failed"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"latency": -1}, {"failure_share": 1.5}, {"latency": "x"}, {"other": 1}, b"no"]
+)
+def test_settings_that_make_no_sense_are_refused(server, change):
+    """A change that cannot be is a 400, and changes nothing."""
+    assert server.call("POST", "/local/settings", change).error[0] == 400
+    assert server.post("/local/settings", {}) == {"latency": 0.0, "failure_share": 0.0}
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory, server):
+    """Thirty batches, oldest first, on the shared server; those before them are not ours."""
+    return [
+        server.post(
+            "/v1/batches",
+            {
+                "endpoint": "/v1/responses",
+                "requests": [{"custom_id": "a", "params": {"model": TEXT_MODEL, "input": str(n)}}],
+                "label": f"n-{n}",
+            },
+        )
+        for n in range(30)
+    ]
+
+
+def test_lists_are_newest_first(server, listed):
+    """A page holds the newest batches, 25 unless told."""
+    assert server.get("/v1/batches") == listed[:4:-1]
+    assert server.get("/v1/batches?limit=3") == listed[:-4:-1]
+
+
+def test_lists_are_bounded_by_ids(server, listed):
+    """before_id and after_id leave out the named batch and all that lies beyond it."""
+    before, after = listed[20]["id"], listed[10]["id"]
+    assert server.get(f"/v1/batches?before_id={before}&limit=5") == listed[19:14:-1]
+    assert server.get(f"/v1/batches?after_id={before}") == listed[:20:-1]
+    assert server.get(f"/v1/batches?after_id={after}&before_id={before}") == listed[19:10:-1]
+    assert server.get(f"/v1/batches?after_id={listed[-1]['id']}") == []
+
+
+def test_paging_back_finds_every_batch(server, listed):
+    """The client's way through the pages meets each batch once."""
+    found, query = [], ""
+    while page := server.get(f"/v1/batches?limit=7{query}&after_id={listed[0]['id']}"):
+        found += page
+        query = f"&before_id={page[-1]['id']}"
+    assert found == listed[:0:-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=x", "limit"),
+        ("limit=", "limit"),
+        ("after_id=batch_0", "after_id"),
+        ("before_id=", "before_id"),
+    ],
+)
+def test_lists_refuse_what_is_no_page(server, query, param):
+    """A limit out of range and an unknown batch are named."""
+    status, error = server.call("GET", f"/v1/batches?{query}").error
+    assert (status, error["type"], error["param"]) == (400, "invalid_request_error", param)
+
+
+def test_a_single_response_is_answered_at_once(server, params):
+    """POST gives 200 with the finished object, and GET the same again."""
+    reply = server.call("POST", "/v1/responses", params())
+    assert (reply.status, reply.json["status"]) == (200, "completed")
+    assert server.get(f"/v1/responses/{reply.json['id']}") == reply.json
+
+
+def test_a_slow_single_response_is_waited_for(start, params):
+    """Without background the answer comes when it is finished."""
+    server = start(latency=0.1)
+    assert server.post("/v1/responses", params())["status"] == "completed"
+
+
+def test_a_background_response_is_polled_for(start, params):
+    """background: true gives 202 at once, and GET tells when it is finished."""
+    server = start(latency=0.3)
+    reply = server.call("POST", "/v1/responses", params(background=True))
+    assert (reply.status, reply.json["status"], reply.json["output"]) == (202, "running", None)
+    while (polled := server.get(f"/v1/responses/{reply.json['id']}"))["status"] == "running":
+        pass
+    assert polled["status"] == "completed"
+    assert polled["background"] is True
+
+
+def test_health_needs_no_key(server):
+    """Anyone may ask whether the server is up."""
+    health = server.get("/local/health", key=None)
+    assert (health["status"], health["pid"]) == ("ok", server.process.pid)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("GET", "/v1/batches/a/b"),
+        ("POST", "/v1/batches"),
+        ("GET", "/local/executions"),
+        ("GET", "/local/lease"),
+        ("POST", "/local/settings"),
+        ("GET", "/nowhere"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "wrong", "", "key-one x"])
+def test_every_call_needs_a_key(server, method, path, key):
+    """A missing or wrong key is a 401, whatever is asked."""
+    assert server.call(method, path, key=key).error == (
+        401,
+        {
+            "message": "the API key is missing or wrong: send it as Authorization: Bearer <key>",
+            "type": "authentication_error",
+            "param": None,
+            "code": None,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/v1/nowhere", 404, "there is nothing at /v1/nowhere"),
+        ("GET", "/v1/batches/", 404, "there is no batch ''"),
+        ("GET", "/v1/batches/batch_0", 404, "there is no batch 'batch_0'"),
+        ("GET", "/v1/batches/batch_0/a", 404, "there is no request 'a' in a batch 'batch_0'"),
+        ("GET", "/v1/responses/resp_0", 404, "there is no response 'resp_0'"),
+        ("DELETE", "/v1/batches", 405, "/v1/batches takes GET, POST, not DELETE"),
+        ("GET", "/v1/responses", 405, "/v1/responses takes POST, not GET"),
+    ],
+)
+def test_what_is_not_there(server, method, path, status, message):
+    """Unknown things and paths are a 404, wrong methods a 405, in the envelope like all errors."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    assert server.call(method, path).error == (status, error)
+
+
+def test_every_answer_has_a_request_id(server, params):
+    """Each answer carries an X-Request-ID of its own, errors included."""
+    calls = [
+        ("GET", "/v1/models", None),
+        ("GET", "/nowhere", None),
+        ("DELETE", "/v1/models", None),
+        ("POST", "/v1/responses", params()),
+        ("POST", "/v1/responses", b"no"),
+    ]
+    ids = {server.call(*call).headers["x-request-id"] for call in calls}
+    ids.add(server.call("GET", "/v1/models", key=None).headers["x-request-id"])
+    assert len(ids) == 6
+
+
+def test_a_fault_of_its_own_is_a_500_in_the_envelope(start, tmp_path):
+    """Whatever breaks inside is told in the envelope, without the inside, and logged."""
+    server = start()
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as connection:
+        connection.execute("DROP TABLE batches")
+    reply = server.call("GET", "/v1/batches")
+    assert reply.error == (
+        500,
+        {
+            "message": "the local Valar failed: its log says more",
+            "type": "api_error",
+            "param": None,
+            "code": None,
+        },
+    )
+    assert reply.headers["x-request-id"]
+
+
+REFUSED_BATCHES = [
+    (b"{", None),
+    (b"[]", None),
+    (b'{"endpoint": "\xff", "requests": []}', "endpoint"),
+    ({"requests": []}, "endpoint"),
+    ({"endpoint": "/v1/responses"}, "requests"),
+    ({"endpoint": "/v1/chat/completions", "requests": [{}]}, "endpoint"),
+    ({"endpoint": "/v1/responses", "requests": []}, "requests"),
+    ({"endpoint": "/v1/responses", "requests": {}}, "requests"),
+    ({"endpoint": "/v1/responses", "requests": [1] * (MAX_BATCH_REQUESTS + 1)}, "requests"),
+    ({"endpoint": "/v1/responses", "requests": [{}], "label": "a b"}, "label"),
+    ({"endpoint": "/v1/responses", "requests": [{}], "label": "a" * 129}, "label"),
+    ({"endpoint": "/v1/responses", "requests": [{}], "label": None}, "label"),
+    ({"endpoint": "/v1/responses", "requests": [{}], "window": "24h"}, "window"),
+    ({"endpoint": "/v1/responses", "requests": ["x"]}, "requests.0"),
+]
+
+
+@pytest.mark.parametrize(("body", "param"), REFUSED_BATCHES)
+def test_batches_that_are_refused(server, body, param):
+    """A malformed batch is a 400 that names the field."""
+    status, error = server.call("POST", "/v1/batches", body).error
+    assert (status, error["type"], error["param"]) == (400, "invalid_request_error", param)
+
+
+REFUSED_ITEMS = [
+    ({}, "custom_id"),
+    ({"custom_id": "b"}, "params"),
+    ({"custom_id": "b", "params": "x"}, "params"),
+    ({"custom_id": 1, "params": {}}, "custom_id"),
+    ({"custom_id": "B", "params": {}}, "custom_id"),
+    ({"custom_id": "", "params": {}}, "custom_id"),
+    ({"custom_id": "b" * 65, "params": {}}, "custom_id"),
+    ({"custom_id": "b", "params": {}, "method": "POST"}, "method"),
+    ({"custom_id": "a", "params": {"model": TEXT_MODEL, "input": "x"}}, "custom_id"),
+]
+
+
+@pytest.mark.parametrize(("item", "field"), REFUSED_ITEMS)
+def test_items_that_are_refused(server, params, item, field):
+    """A malformed item is a 400 that names its place and the field."""
+    good = {"custom_id": "a", "params": params()}
+    body = {"endpoint": "/v1/responses", "requests": [good, item]}
+    status, error = server.call("POST", "/v1/batches", body).error
+    param = f"requests.1.{field}"
+    assert (status, error["type"], error["param"]) == (400, "invalid_request_error", param)
+
+
+REFUSED_PARAMS = [
+    ({"input": "x"}, "model", "no model is given; give --model"),
+    (
+        {"model": "zai-org/GLM-5.1", "input": "x"},
+        "model",
+        "model 'zai-org/GLM-5.1' is not in this version's table: did you mean zai-org/GLM-5.1-FP8?",
+    ),
+    ({"model": TEXT_MODEL}, "input", "no input is given"),
+    ({"model": TEXT_MODEL, "input": ""}, "input", "the prompt is empty text"),
+    (
+        {"model": TEXT_MODEL, "input": "x", "temperature": 2.5},
+        "temperature",
+        "2.5 must be between 0 and 2",
+    ),
+    (
+        {"model": TEXT_MODEL, "input": "x", "instructions": "y"},
+        "instructions",
+        "Valar does not take it; put a system message first in input",
+    ),
+    (
+        {"model": TEXT_MODEL, "input": image_input(1)},
+        "input",
+        f"model '{TEXT_MODEL}' does not support image input",
+    ),
+    (
+        {"model": IMAGE_MODEL, "input": image_input(21)},
+        "input",
+        "21 images; at most 20 in a request",
+    ),
+]
+
+
+@pytest.mark.parametrize(("refused", "param", "message"), REFUSED_PARAMS)
+def test_params_that_are_refused(server, batch, refused, param, message):
+    """The same params are refused in both places, under the path of the field, with the hint."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    assert server.call("POST", "/v1/responses", refused).error == (400, error)
+    in_batch = {**error, "param": f"requests.0.params.{param}"}
+    assert server.call("POST", "/v1/batches", batch(("a", refused))).error == (400, in_batch)
+
+
+def test_images_go_to_models_that_read_them(server):
+    """Twenty images are taken by a multimodal model."""
+    server.post("/v1/responses", {"model": IMAGE_MODEL, "input": image_input(20)})
+
+
+@pytest.mark.parametrize(
+    ("window", "more", "in_batch", "single"),
+    [
+        ("standard", {}, 200, 200),
+        ("asap", {}, 400, 200),
+        ("flex", {}, 200, 400),
+        ("flex", {"background": True}, 200, 202),
+        ("24h", {}, 400, 400),
+    ],
+)
+def test_windows_by_place(server, params, batch, window, more, in_batch, single):
+    """asap is for single requests, flex for batches and the background."""
+    content = params(metadata={"completion_window": window}, **more)
+    assert server.call("POST", "/v1/batches", batch(("a", content))).status == in_batch
+    assert server.call("POST", "/v1/responses", content).status == single
+
+
+def test_a_body_at_the_limit_is_refused_as_too_large(server, params, batch):
+    """256,000,000 bytes are one too many: 413, and the connection tells so."""
+    body = json.dumps(batch(("a", params()))).encode()
+    reply = server.call("POST", "/v1/batches", body.ljust(MAX_BATCH_BYTES))
+    assert reply.error == (
+        413,
+        {
+            "message": "the body has 256,000,000 bytes; it must stay under 256,000,000",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        },
+    )
+    assert server.call("POST", "/v1/batches", body.ljust(MAX_BATCH_BYTES - 1)).status == 200
+
+
+def test_results_are_given_while_a_batch_is_taken_in(start, tmp_path, params, batch):
+    """A POST that has to wait keeps no GET waiting."""
+    server = start()
+    batch_id = server.post("/v1/batches", batch(("a", params())))["id"]
+    with (
+        ThreadPoolExecutor() as threads,
+        closing(sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)) as connection,
+    ):
+        connection.execute("BEGIN IMMEDIATE")
+        waiting = threads.submit(server.post, "/v1/batches", batch(("b", params())))
+        assert server.get(f"/v1/batches/{batch_id}/a")["status"] == "completed"
+        assert [entry["id"] for entry in server.get("/v1/batches")] == [batch_id]
+        assert not waiting.done()
+        connection.execute("COMMIT")
+        made = waiting.result()["id"]
+    assert [entry["id"] for entry in server.get("/v1/batches")] == [made, batch_id]
+
+
+def test_the_judge_sees_repeats_within_and_across_batches(start, params, batch):
+    """Executions are counted by custom_id and params; one prompt under two ids is no repeat."""
+    server = start()
+    server.post("/v1/batches", batch(("a", params("x")), ("b", params("x"))), idempotency_key="1")
+    server.post("/v1/batches", batch(("a", params("x")), label="again"), idempotency_key="2")
+    judged = server.get("/local/executions")
+    assert (judged["total"], judged["distinct"]) == (3, 2)
+    assert [(entry["custom_id"], entry["count"]) for entry in judged["repeated"]] == [("a", 2)]
+
+
+def test_a_signal_ends_it_cleanly(start):
+    """SIGTERM is a wish to stop: the process ends by itself with status 0."""
+    assert start().stop() == 0
