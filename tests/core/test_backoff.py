@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from valar_batch.core.backoff import (
     CAP,
     LONGEST_RETRY_AFTER,
+    POLL_LATEST,
+    POLL_SOONEST,
     ROUND,
     Concurrency,
     backoff_delay,
+    next_poll_delay,
     parse_retry_after,
 )
 
@@ -131,3 +134,28 @@ def test_it_recovers(most, marks):
     for _ in range(most + 1):
         run(concurrency, "." * max(ROUND, concurrency.limit))
     assert concurrency.limit == most
+
+
+@pytest.mark.parametrize(
+    ("interval", "moved", "left", "seconds", "delay"),
+    [
+        (2.0, 0, 100, 0.0, 3.0),  # nothing moves: later
+        (2.0, 100, 100, 0.0, 1.0),  # half came in one interval: sooner
+        (2.0, 10, 100, 0.0, 2.0),  # a tenth came: as before
+        (2.0, 1, 100, 0.0, 3.0),  # slower than that: later
+        (2.0, 5, 0, 0.0, 2.0),
+        (2.0, 10, 100, 0.3, 15.0),  # a poll of 0.3 s is at most a fiftieth of the time
+        (0.5, 100, 100, 0.0, POLL_SOONEST),
+        (50.0, 0, 100, 0.0, POLL_LATEST),
+        (2.0, 0, 100, 60.0, POLL_LATEST),
+    ],
+)
+def test_polls_follow_how_fast_a_batch_moves(interval, moved, left, seconds, delay):
+    """The pace adapts to what settles and to what a poll costs."""
+    assert next_poll_delay(interval, moved, left, seconds) == pytest.approx(delay)
+
+
+@given(st.floats(0.5, 60), st.integers(0, 10**5), st.integers(0, 10**5), st.floats(0, 100))
+def test_polls_stay_within_their_bounds(interval, moved, left, seconds):
+    """Never more often than twice a second, never less than once a minute."""
+    assert POLL_SOONEST <= next_poll_delay(interval, moved, left, seconds) <= POLL_LATEST

@@ -17,6 +17,10 @@ ROUND = 16
 """The fewest answers that say how it goes: of fewer, one stray fault would be too large a share."""
 TOLERATED = 8
 """A round is bad when more than one answer in this many is a fault."""
+POLL_SOONEST = 0.5
+POLL_LATEST = 60.0
+POLL_SHARE = 0.02
+"""The most of the time that goes into polling one batch."""
 
 
 def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = None) -> float:
@@ -49,6 +53,20 @@ def parse_retry_after(header: str | None, *, now: float) -> float | None:
         except (ValueError, OverflowError):
             return None
     return None if isnan(seconds) else min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+
+
+def next_poll_delay(interval: float, moved: int, left: int, seconds: float) -> float:
+    """Seconds until a batch is polled again.
+
+    Later while nothing moves; while requests settle, about when a tenth of those left will have;
+    never so often that polling, which took `seconds`, is more than its share, except that a
+    minute is always enough to wait.
+    """
+    if moved == 0:
+        interval *= 1.5
+    elif left:
+        interval *= min(1.5, max(0.5, left / (10 * moved)))
+    return min(POLL_LATEST, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
 
 
 @dataclass(slots=True)

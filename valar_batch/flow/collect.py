@@ -178,7 +178,9 @@ class Collector:
             self._words.add(word)
             self._report(Notice(f"Valar says {word!r}, a status unknown to this version: waiting"))
         now = time.monotonic()
-        watched.polled(now, moved=len(keys), seconds=now - began)
+        polled_at_a_time = sum(1 for other in self._watched if other.unsettled)
+        seconds = (now - began) * max(1, polled_at_a_time)
+        watched.polled(now, moved=len(keys), seconds=seconds)
 
     def _accept(self, key: Key, body: bytes) -> bool:
         """Take a result only when it is a response object in a terminal state."""

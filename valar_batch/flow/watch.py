@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from valar_batch.core.backoff import POLL_SOONEST, next_poll_delay
 from valar_batch.core.rules import TERMINAL, remote_status
 from valar_batch.runs import spool
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 UNKNOWN, ASKED, HERE, MISSING = range(4)
 """What is known of a request: nothing yet, it is being fetched, it is here, it cannot be had."""
-
-POLL_SOONEST = 0.5
-POLL_LATEST = 60.0
-POLL_SHARE = 0.02
-"""The most of the time that goes into polling one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ class Watched:
 
     def polled(self, now: float, *, moved: int, seconds: float) -> None:
         """Choose the time of the next poll, after one that took `seconds` and settled `moved`."""
-        self._interval = next_interval(self._interval, moved, self.unsettled, seconds)
+        self._interval = next_poll_delay(self._interval, moved, self.unsettled, seconds)
         self.next_poll = now + self._interval
 
     def close(self) -> None:
@@ -109,16 +105,3 @@ class Watched:
             return
         mark = self.folder.mark_settled if MISSING in self.states else self.folder.mark_collected
         mark(dict(self.statuses), self.tokens)
-
-
-def next_interval(interval: float, moved: int, left: int, seconds: float) -> float:
-    """Seconds until a batch is polled again.
-
-    Later while nothing moves; while requests settle, about when a tenth of those left will have;
-    never so often that polling, which took `seconds`, is more than its share.
-    """
-    if moved == 0:
-        interval *= 1.5
-    elif left:
-        interval *= min(1.5, max(0.5, left / (10 * moved)))
-    return min(POLL_LATEST, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
