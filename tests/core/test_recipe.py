@@ -264,9 +264,12 @@ def test_finished_requests_keep_their_params() -> None:
     assert Renderer(Recipe(), Source.ITEM).params(row) == (
         b'{"top_p":0.50,"model":"m","input":"x","k":[1]}'
     )
-    params = Renderer(Recipe(model="other", temperature=0.0), Source.ITEM).params(row)
+    row["params"]["metadata"] = {"team": "a", "completion_window": "flex"}
+    recipe = Recipe(model="other", temperature=0.0, window="standard")
+    params = Renderer(recipe, Source.ITEM).params(row)
     assert json.loads(params) == {
         "top_p": 0.5, "model": "other", "input": "x", "k": [1], "temperature": 0.0,
+        "metadata": {"team": "a", "completion_window": "standard"},
     }  # fmt: skip
 
 

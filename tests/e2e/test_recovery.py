@@ -38,7 +38,7 @@ def test_submit_again_names_the_run_and_sends_nothing(path, cli, valar) -> None:
     run = cli("submit", path, *RECIPE).out
     done = cli("submit", path, *RECIPE)
     assert done.out == run
-    assert "is here already" in done.err
+    assert f"{run.strip()}: all of it was at Valar already, nothing was sent" in done.err
     assert once(valar)
 
 
@@ -54,8 +54,9 @@ def test_run_again_writes_the_same_bytes(path, tmp_path, cli, valar) -> None:
     out = tmp_path / "out.parquet"
     cli("run", path, *RECIPE, "--to", out)
     first = out.read_bytes()
-    cli("run", path, *RECIPE, "--to", out)
+    done = cli("run", path, *RECIPE, "--to", out)
     assert out.read_bytes() == first
+    assert "nothing was sent" in done.err
     assert once(valar)
 
 
@@ -65,7 +66,7 @@ def test_a_lost_run_folder(path, tmp_path, cli, valar) -> None:
     shutil.rmtree(cli.home)
     done = cli("submit", path, *RECIPE)
     assert done.out.strip() == run
-    assert done.err.count("is at Valar already: adopted") == 4
+    assert f"{run}: 4 batches found at Valar; next: " in done.err
     cli("fetch", run, "--to", tmp_path / "out.jsonl")
     assert once(valar)
 

@@ -29,7 +29,7 @@ GOOD = ("--model", MODEL, "--prompt", "{{ a }}")
         ("in.csv", "b\nx\n", GOOD, 6, ["no column 'a'; the input has: b"]),
         ("in.csv", "a\n", GOOD, 6, ["in.csv", "no rows"]),
         ("in.csv", "", GOOD, 6, ["in.csv", "no rows"]),
-        ("in.csv", "a,b\nx\n", GOOD, 6, ["row 1 (line 2)", "1 of 1 rows has problems"]),
+        ("in.csv", "a,b\nx\n", GOOD, 6, ["row 1 (line 2)", "rows with problems: 1 of 1"]),
         ("in.jsonl", '{"a":"x"}\n{"a":\n', GOOD, 6, ["row 2", "JSON"]),
         ("in.jsonl", '{"a":"x"}\n[1]\n', GOOD, 6, ["row 2", "object"]),
         ("in.jsonl", '{"a":"x"}\n{"b":1}\n', GOOD, 6, ["row 2", "no column 'a'; the row has: b"]),
@@ -40,7 +40,7 @@ GOOD = ("--model", MODEL, "--prompt", "{{ a }}")
             '{"a":"x","k":1}\n{"a":"y","k":2}\n{"a":"z","k":1}\n',
             (*GOOD, "--id", "k"),
             6,
-            ["row 3, k: row 1 has the same id", "drop --id", "1 of 3 rows"],
+            ["row 3, k: row 1 has the same id", "drop --id", "rows with problems: 1 of 3"],
         ),
         ("in.jsonl", '{"a":"x","k":null}\n', (*GOOD, "--id", "k"), 6, ["the id is null", "--id"]),
         (
@@ -96,7 +96,7 @@ def test_all_problems_are_in_a_file(tmp_path, cli) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"a": null}\n' * 50)
     done = cli("submit", path, *GOOD, code=6)
-    assert "null, prompt: 50" in done.err
+    assert "null in prompt: 50 rows" in done.err
     assert done.err.count("a is null") == 20
     named = next(line for line in done.err.splitlines() if line.startswith("all of them: "))
     lines = Path(named.removeprefix("all of them: ")).read_text().splitlines()
@@ -197,7 +197,7 @@ def test_a_model_that_valar_does_not_have(tmp_path, cli) -> None:
     arguments = ("--model", "no/such-model", "--prompt", "{{ a }}", "--batch-size", "10")
     done = cli("submit", path, *arguments, code=1)
     assert "in.jsonl row 1, model" in done.err
-    assert "not in this version's table" in done.err
+    assert "model 'no/such-model' is not served here" in done.err
     states = [batch["state"] for batch in cli.json("status")["batches"]]
     assert states == ["prepared"] * 3
 
@@ -211,10 +211,14 @@ def test_an_output_that_exists_is_not_replaced(tmp_path, cli, valar) -> None:
     assert "--overwrite" in done.err
     assert out.read_text() == "precious"
     assert valar.executions()["total"] == 0
+    assert cli.json("list") == []
     cli("run", path, *GOOD, "--to", out, "--overwrite")
     cli("run", path, *GOOD, "--to", out)
     assert json.loads(out.read_text())["status"] == "completed"
+    path.write_text("a\nz\n")
+    cli("run", path, *GOOD, "--to", out, code=2)
     assert valar.executions()["total"] == 1
+    assert len(cli.json("list")) == 1
 
 
 @pytest.mark.parametrize("to", ["out.xlsx", "out", "no/such/folder/out.csv"])

@@ -306,7 +306,7 @@ REFUSED_PARAMS = [
     (
         {"model": "zai-org/GLM-5.1", "input": "x"},
         "model",
-        "model 'zai-org/GLM-5.1' is not in this version's table: did you mean zai-org/GLM-5.1-FP8?",
+        "model 'zai-org/GLM-5.1' is not served here: did you mean zai-org/GLM-5.1-FP8?",
     ),
     ({"model": TEXT_MODEL}, "input", "no input is given"),
     ({"model": TEXT_MODEL, "input": ""}, "input", "the prompt is empty text"),

@@ -184,12 +184,12 @@ def test_the_token_goes_to_no_stranger(home):
 
 
 def test_settings_reach_a_running_server(home, params, batch):
-    """A command that sets latency or failures has them from then on; others change nothing."""
+    """Latency and failures are those of the command that asks; what was created keeps its own."""
     with ensure(home, {}) as first:
         with ensure(home, {"VALAR_LOCAL_FAILURE_SHARE": "1"}) as second:
             failing = post_batch(second, params, batch)
         with ensure(home, {}):
-            assert call(first, "/local/settings", {}) == {"latency": 0.0, "failure_share": 1.0}
+            assert call(first, "/local/settings", {}) == {"latency": 0.0, "failure_share": 0.0}
         assert call(first, f"/v1/batches/{failing}/a")["status"] == "failed"
 
 

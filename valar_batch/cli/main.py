@@ -15,7 +15,7 @@ from valar_batch import __version__
 from valar_batch.cli import fetch, list_runs, models, resume, run, serve, status, submit, validate
 from valar_batch.cli.exit_status import Exit, status_of_error
 from valar_batch.cli.options import grouped
-from valar_batch.errors import ApiError, ValarBatchError
+from valar_batch.errors import ValarBatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,8 +106,6 @@ def show_error(error: ValarBatchError) -> None:
 
     out = screen()
     out.print(f"[bold red]error:[/] {escape(error.message)}")
-    if isinstance(error, ApiError) and error.param:
-        out.print(f"  field: {error.param}", markup=False)
     if error.hint:
         out.print(f"  {error.hint}", style="cyan", markup=False)
 

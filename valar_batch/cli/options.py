@@ -251,7 +251,7 @@ class ScreenOptions:
     """What is shown while it works; data goes to stdout, this to stderr."""
 
     quiet: Annotated[
-        bool, option("--quiet", "-q", text="Say nothing but errors.", panel=SCREEN)
+        bool, option("--quiet", "-q", text="Leave out progress and summaries.", panel=SCREEN)
     ] = False
     progress: Annotated[
         str,

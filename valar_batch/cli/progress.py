@@ -111,9 +111,9 @@ class PlainLines:
             if isinstance(event, Notice | Waiting):
                 self._show(event)
                 return
-            if self._last is not None and type(self._last) is not type(event):
-                self._show(self._last)
-                self._at = 0.0
+            if type(self._last) is not type(event):
+                self.finish()
+                self._at = time.monotonic()
             self._last = event
             if is_finished(event) or time.monotonic() - self._at >= PLAIN_SECONDS:
                 self._show(event)

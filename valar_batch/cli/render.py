@@ -65,7 +65,7 @@ def table_of(*headers: str, right: Sequence[str] = ()) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         table.add_column(header, justify="right" if header in right else "left", overflow="fold")
     return table
@@ -75,7 +75,14 @@ def dollars(amount: float | None) -> str:
     """Write an amount of USD; unknown is not zero."""
     if amount is None:
         return "unknown"
+    if 0 < amount < 0.0001:
+        return "less than $0.0001"
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def plural(count: int, one: str, more: str = "") -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def when(seconds: float | None) -> str:
@@ -94,7 +101,8 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
     out = screen()
     good = summary.is_complete
     mark = "[green]✓[/]" if good else "[yellow]![/]"
-    out.print(f"{mark} {summary.rows:,} rows: {counts(dict(summary.statuses))}")
+    out.print(f"{mark} {plural(summary.rows, 'row')}: {counts(dict(summary.statuses))}")
+    out.print(f"  run     {run.id}")
     tokens = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out"
     if summary.cached_tokens:
         tokens += f" ({summary.cached_tokens:,} of the input from the cache)"
@@ -139,7 +147,7 @@ def summary_json(run: Run, summary: Summary, target: Target) -> dict[str, Any]:
         "input_tokens": summary.input_tokens,
         "cached_tokens": summary.cached_tokens,
         "output_tokens": summary.output_tokens,
-        "cost_usd": summary.cost_usd,
+        "cost_usd": round(summary.cost_usd, 12),
         "rows_without_price": summary.unpriced,
         "is_rehearsal": run.record.target == LOCAL,
     }
@@ -152,7 +160,8 @@ def show_problems(tally: Tally, path: Any, source: str) -> None:
         first = [
             problem for problem in tally.first if (problem.kind, problem.field) == (kind, field)
         ]
-        out.print(f"{kind}, {field}: {count:,}", style="bold", markup=False)
+        place = f" in {field}" if field else ""
+        out.print(f"{kind}{place}: {plural(count, 'row')}", style="bold", markup=False)
         for problem in sorted(first, key=lambda problem: problem.row or 0):
             out.print(f"  {source} {problem}", markup=False)
         hints = {problem.hint: None for problem in first if problem.hint}
@@ -192,10 +201,9 @@ def show_validation(prepared: Prepared, estimate: Estimate) -> None:
     totals, out = prepared.totals, screen()
     from valar_batch.cli.progress import amount
 
-    batches = "batch" if totals.batches == 1 else "batches"
     out.print(
-        f"{totals.rows:,} rows: {totals.requests:,} requests in {totals.batches:,} {batches}, "
-        f"{amount(totals.bytes)}"
+        f"{plural(totals.rows, 'row')}: {plural(totals.requests, 'request')} "
+        f"in {plural(totals.batches, 'batch', 'batches')}, {amount(totals.bytes)}"
     )
     out.print(f"  about {estimate.input_tokens:,} input tokens (bytes / 4)")
     out.print(f"  about {dollars(estimate.input_cost_usd)} for the input")
@@ -228,7 +236,7 @@ def show_standing(standing: Standing) -> None:
             f"{batch.requests:,}",
             f"{batch.requests - pending:,}",
             f"{bad:,}",
-            when(batch.submitted_at),
+            when(batch.submitted_at)[5:],
             batch.batch_id or "",
         )
     print_table(table)

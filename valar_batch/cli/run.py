@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,10 +14,7 @@ from valar_batch.cli.options import (
     SubmitOptions,
     TargetOptions,
 )
-from valar_batch.cli.submit import InputArgument, make_order
-
-if TYPE_CHECKING:
-    from valar_batch.flow.submit import Placed
+from valar_batch.cli.submit import InputArgument, make_order, what_was_sent
 
 
 def command(
@@ -37,7 +34,7 @@ def command(
     Given again after a crash, it goes on where it was.
     """
     from valar_batch.cli.deliver import check_output, conclude, deliver
-    from valar_batch.cli.render import problems_shown
+    from valar_batch.cli.render import problems_shown, say
     from valar_batch.cli.session import Session, open_home
     from valar_batch.formats.writers import output_target
 
@@ -45,11 +42,12 @@ def command(
     out = output_target(output.to, output.output_format)
     check_output(out, list(open_home().runs()), overwrite=output.overwrite)
     with problems_shown(path), Session.open(order.target, screen) as session:
-
-        def announce(placed: Placed) -> None:
-            session.run = placed.run
-            check_output(out, [placed.run], overwrite=output.overwrite)
-
-        placed = session.submit(order, again=submission.again, announce=announce)
-        summary = deliver(session, placed.run, out, output, wait=True)
-    raise typer.Exit(conclude(placed.run, summary, out, screen, as_json=as_json))
+        submitted = session.submit(
+            order,
+            again=submission.again,
+            allow=lambda runs: check_output(out, runs, overwrite=output.overwrite),
+        )
+        summary = deliver(session, submitted.run, out, output, wait=True)
+    if not (screen.quiet or submitted.sent.posted):
+        say(f"{submitted.run.id}: {what_was_sent(submitted)}")
+    raise typer.Exit(conclude(submitted.run, summary, out, screen, as_json=as_json))

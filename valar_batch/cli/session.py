@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from valar_batch.flow.collect import Collected
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.prepare import Order
-    from valar_batch.flow.submit import Placed
+    from valar_batch.flow.submit import Submitted
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run
 
@@ -86,13 +86,31 @@ class Session:
             say_how_to_resume(session.run if session else run)
             raise
 
-    def submit(self, order: Order, *, again: bool, announce: Callable[[Placed], None]) -> Placed:
+    def submit(
+        self,
+        order: Order,
+        *,
+        again: bool,
+        allow: Callable[[list[Run]], None] = lambda _: None,
+        announce: Callable[[Run], None] = lambda _: None,
+    ) -> Submitted:
         """Prepare and send an order."""
         from valar_batch.flow.submit import submit
 
+        def placed(run: Run) -> None:
+            self.run = run
+            announce(run)
+
         key = self.home.fingerprint(self.connection.api_key)
         return submit(
-            order, self.home, self.valar, key, self.report, again=again, announce=announce
+            order,
+            self.home,
+            self.valar,
+            key,
+            self.report,
+            again=again,
+            allow=allow,
+            announce=placed,
         )
 
     def send(self, run: Run, *, resend: bool) -> None:

@@ -16,7 +16,8 @@ from valar_batch.cli.options import (
 
 if TYPE_CHECKING:
     from valar_batch.flow.prepare import Order
-    from valar_batch.flow.submit import Placed
+    from valar_batch.flow.submit import Submitted
+    from valar_batch.runs.run import Run
 
 InputArgument = Annotated[
     str, typer.Argument(metavar="INPUT", help="A JSONL, CSV or Parquet file, or - for stdin.")
@@ -40,14 +41,14 @@ def command(
 
     order = make_order(path, recipe, source, target, submission.name)
     with problems_shown(path), Session.open(order.target, screen) as session:
-
-        def announce(placed: Placed) -> None:
-            session.run = placed.run
-            print(placed.run.id, flush=True)  # noqa: T201 - the one thing that goes to stdout
-
-        placed = session.submit(order, again=submission.again, announce=announce)
+        submitted = session.submit(order, again=submission.again, announce=print_id)
     if not screen.quiet:
-        say(closing_line(placed, again=submission.again))
+        say(closing_line(submitted, again=submission.again))
+
+
+def print_id(run: Run) -> None:
+    """Print the run's id: the one thing that goes to stdout."""
+    print(run.id, flush=True)  # noqa: T201 - see above
 
 
 def make_order(
@@ -71,10 +72,24 @@ def make_order(
     )
 
 
-def closing_line(placed: Placed, *, again: bool) -> str:
+def closing_line(submitted: Submitted, *, again: bool) -> str:
     """Say what was done, and the next command."""
-    run = placed.run
-    what = "sent" if placed.is_new else "is here already, and all of it is at Valar"
-    if again and not placed.is_new:
-        what += " (--again pays for another once this one is fetched)"
-    return f"{run.id} {what}; next: valar-batch fetch {run.id} --to OUT"
+    run = submitted.run.id
+    text = f"{run}: {what_was_sent(submitted)}; next: valar-batch fetch {run} --to OUT"
+    if again and not submitted.is_new:
+        text += "\n--again pays for another once this one is fetched"
+    return text
+
+
+def what_was_sent(submitted: Submitted) -> str:
+    """Say how much of a run was sent just now."""
+    from valar_batch.cli.render import plural
+
+    sent = submitted.sent
+    if not submitted.run.record.totals.requests:
+        return "no row has a request to send"
+    parts = [
+        f"{plural(sent.posted, 'batch', 'batches')} sent" if sent.posted else "",
+        f"{plural(sent.adopted, 'batch', 'batches')} found at Valar" if sent.adopted else "",
+    ]
+    return ", ".join(filter(None, parts)) or "all of it was at Valar already, nothing was sent"

@@ -27,9 +27,10 @@ class Price:
     def cost(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
         """USD for one request; `cached_tokens` are part of `input_tokens`."""
         fresh = max(0, input_tokens - cached_tokens)
-        return (
+        micros = (
             fresh * self.input + cached_tokens * self.cached_input + output_tokens * self.output
-        ) / 1_000_000
+        )
+        return round(micros / 1_000_000, 12)
 
 
 @dataclass(frozen=True, slots=True)

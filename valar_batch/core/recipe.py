@@ -85,6 +85,18 @@ def set_path(fields: dict[str, Any], path: str, value: Any) -> None:
     place[name] = value
 
 
+def overlaid(fields: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Give `fields` with those of `over` set, object by object; nothing given is changed."""
+    merged = dict(fields)
+    for name, value in over.items():
+        inner = merged.get(name)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            merged[name] = overlaid(inner, value)
+        else:
+            merged[name] = value
+    return merged
+
+
 class Source(StrEnum):
     """Where the input of a request comes from."""
 
@@ -276,7 +288,7 @@ class Renderer:
             value = self._parsed(value, "params")
         if not isinstance(value, dict):
             raise RowRefused(Problem("wrong type", "params", "params is not an object"))
-        params = {**value, **self._fields}
+        params = overlaid(value, self._fields)
         problems = check_params(params, windows=BATCH_WINDOWS)
         if problems:
             raise RowRefused(*problems)

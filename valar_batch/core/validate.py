@@ -189,9 +189,14 @@ def model_warning(model: str, known: Sequence[str]) -> str:
     """What to say about a model that the shipped table does not have, or an empty string."""
     if model in known:
         return ""
-    near = difflib.get_close_matches(model, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "`valar-batch models` lists what Valar serves"
+    hint = nearest(model, known) or "`valar-batch models` lists what Valar serves"
     return f"model {model!r} is not in this version's table: {hint}"
+
+
+def nearest(model: str, known: Sequence[str]) -> str:
+    """Ask whether a known model was meant; an empty string where none is near."""
+    near = difflib.get_close_matches(model, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def shorten(value: object, limit: int = 60) -> str:

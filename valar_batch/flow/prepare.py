@@ -52,9 +52,8 @@ class ProblemsFound(InputError):
     """The input has problems; `tally` counts them, `path` is the file that lists them all."""
 
     def __init__(self, tally: Tally, totals: Totals, path: Path) -> None:
-        have = "has" if tally.rows == 1 else "have"
         super().__init__(
-            f"{tally.rows:,} of {totals.rows:,} rows {have} problems; nothing was sent",
+            f"rows with problems: {tally.rows:,} of {totals.rows:,}; nothing was sent",
             hint="mend them, or leave them out of the requests with --on-invalid skip",
         )
         self.tally = tally

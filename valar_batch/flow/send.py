@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from valar_batch.core.identity import parse_label
@@ -43,7 +43,15 @@ SPACE_PER_REQUEST = 1024
 SPACE_AT_LEAST = 64 << 20
 
 
-def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How many batches were sent, and how many were found at Valar and adopted."""
+
+    posted: int = 0
+    adopted: int = 0
+
+
+def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = False) -> Sent:
     """Bring every unsent batch of a run to Valar. `key` fingerprints the API key in use.
 
     Before anything is sent, Valar is asked which of the run's labels it has: those are adopted.
@@ -52,7 +60,7 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
     """
     unsent = run.unsent()
     if not unsent:
-        return
+        return Sent()
     check_space(run, unsent)
     sender = Sender(run, valar, key, report, resend=resend)
     first, *others = unsent
@@ -72,6 +80,7 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
     failures = [future.exception() for future in futures if not future.cancelled()]
     for failure in filter(None, failures):
         raise failure
+    return sender.sent
 
 
 def check_space(run: Run, unsent: list[BatchFolder]) -> None:
@@ -92,6 +101,7 @@ class Sender:
 
     def __init__(self, run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool) -> None:
         self.stop = threading.Event()
+        self.sent = Sent()
         self._run = run
         self._valar = valar
         self._key = key
@@ -123,9 +133,8 @@ class Sender:
             )
             match step:
                 case Adopt(batch_id):
-                    if record.state is BatchState.PREPARED:
-                        self._report(Notice(f"batch {batch.number} is at Valar already: adopted"))
                     batch.mark_submitted(batch_id, adopted=True)
+                    self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
                 case Doubt(reason):
                     raise DoubtError(
                         f"batch {batch.number} of {self._run.id} may have reached Valar, "
@@ -135,10 +144,13 @@ class Sender:
                     )
                 case _:
                     self._post(batch)
-            self._advance(batches=1, sent_bytes=0)
+                    self._advance(batches=1, posted=1)
 
-    def _advance(self, *, batches: int, sent_bytes: int) -> None:
+    def _advance(
+        self, *, batches: int = 0, sent_bytes: int = 0, posted: int = 0, adopted: int = 0
+    ) -> None:
         with self._lock:
+            self.sent = Sent(self.sent.posted + posted, self.sent.adopted + adopted)
             before = self._progress
             self._progress = replace(
                 before, sent=before.sent + batches, sent_bytes=before.sent_bytes + sent_bytes
@@ -153,7 +165,8 @@ class Sender:
             raise DoubtError(
                 f"Valar has a batch {found.id} with the label {label}, "
                 f"but of {found.request_counts:,} requests instead of {requests:,}",
-                hint="it is not ours to take; was the run folder changed by hand?",
+                hint="the run was first packed with another --batch-size or --batch-bytes: move "
+                f"{self._run.path} away and repeat the command with that one",
             )
         return found.id
 
@@ -180,7 +193,7 @@ class Sender:
     def _counted(self, batch: BatchFolder) -> Iterator[bytes]:
         for piece in batch.body():
             yield piece
-            self._advance(batches=0, sent_bytes=len(piece))
+            self._advance(sent_bytes=len(piece))
 
     def _notice_wait(self, batch: BatchFolder) -> None:
         self._report(Notice(f"batch {batch.number} is in use by another process: waiting for it"))
@@ -211,7 +224,7 @@ def located(error: ApiError, batch: BatchFolder, run: Run) -> ApiError:
         return error
     where = f"{run.record.input.path} row {row}"
     field = match[2].removeprefix("params.")
-    error.message = f"Valar refused {where}{f', {field}' if field else ''}: {error.message}"
+    error.message = f"{where}{f', {field}' if field else ''}: {error.message}"
     return error
 
 

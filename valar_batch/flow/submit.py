@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from valar_batch.client.api import Valar
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.prepare import Order, Prepared
+    from valar_batch.flow.send import Sent
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """The run that stands for what was prepared; `is_new` unless it was here already."""
+class Submitted:
+    """The run that stands for an order, whether it was made for it, and what was sent now."""
 
     run: Run
     is_new: bool
+    sent: Sent
 
 
 def submit(
@@ -40,40 +42,45 @@ def submit(
     report: Reporter,
     *,
     again: bool = False,
-    announce: Callable[[Placed], None] = lambda _: None,
-) -> Placed:
+    allow: Callable[[list[Run]], None] = lambda _: None,
+    announce: Callable[[Run], None] = lambda _: None,
+) -> Submitted:
     """Prepare the input, check all of it, and send what is not at Valar yet.
 
-    `announce` is told the run before the first POST, and may raise to keep it from being sent.
+    `allow` is told the runs of the same work that are here, before anything is kept, and may raise.
+    `announce` is told the run before the first POST.
     """
     with Draft(home) as draft:
         prepared = prepare(order, draft, home, report)
-        placed = place(prepared, draft, home, valar, again=again)
-    note_other_rows(placed, prepared, report)
-    announce(placed)
-    send(placed.run, valar, key, report)
-    return placed
+        allow(home.generations(prepared.digest))
+        run, is_new = place(prepared, draft, home, valar, again=again)
+    if not is_new:
+        note_other_rows(run, prepared, report)
+    announce(run)
+    return Submitted(run, is_new, send(run, valar, key, report))
 
 
-def note_other_rows(placed: Placed, prepared: Prepared, report: Reporter) -> None:
+def note_other_rows(run: Run, prepared: Prepared, report: Reporter) -> None:
     """Say so when the requests are the same as before, but the input around them is not."""
-    if not placed.is_new and placed.run.record.input.digest != prepared.input.digest:
+    if run.record.input.digest != prepared.input.digest:
         report(
             Notice(
-                f"the requests are those of {placed.run.id}, though the input has changed around "
+                f"the requests are those of {run.id}, though the input has changed around "
                 "them: the output shows the rows as they were when that run was prepared"
             )
         )
 
 
-def place(prepared: Prepared, draft: Draft, home: Home, valar: Valar, *, again: bool) -> Placed:
-    """Make the draft a run, or find the run that it already is.
+def place(
+    prepared: Prepared, draft: Draft, home: Home, valar: Valar, *, again: bool
+) -> tuple[Run, bool]:
+    """Make the draft a run, or find the run that it already is; gives whether it is new.
 
     Raises StateError when an unsent run of the same input and recipe has other requests.
     """
     known = home.generations(prepared.digest)
     if known and not (again and known[-1].is_finished()):
-        return Placed(known[-1], is_new=False)
+        return known[-1], False
     run_id = RunId(prepared.digest)
     if again:
         newest = max(known[-1].record.generation if known else 1, newest_remote(run_id, valar))
@@ -81,7 +88,7 @@ def place(prepared: Prepared, draft: Draft, home: Home, valar: Valar, *, again: 
         run_id = run_id.next(newest if is_lost else newest + 1)
     else:
         refuse_changed(prepared, home)
-    return Placed(commit(prepared, draft, run_id), is_new=True)
+    return commit(prepared, draft, run_id), True
 
 
 def newest_remote(run_id: RunId, valar: Valar) -> int:

@@ -19,7 +19,7 @@ from valar_batch.core.rules import (
     LABEL,
     MAX_BATCH_REQUESTS,
 )
-from valar_batch.core.validate import check_params, model_warning, shorten
+from valar_batch.core.validate import check_params, nearest, shorten
 from valar_batch.local.refusals import refuse
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def check(params: dict[str, Any], where: str, windows: Collection[str]) -> None:
         hint = f"; {problem.hint}" if problem.hint else ""
         refuse(problem.message + hint, join(where, problem.field))
     if model is None:
-        refuse(model_warning(str(name), tuple(shipped_prices().models)), join(where, "model"))
+        near = nearest(str(name), tuple(shipped_prices().models)) or "GET /models lists what is"
+        refuse(f"model {name!r} is not served here: {near}", join(where, "model"))
     check_images(params["input"], model, join(where, "input"))
 
 

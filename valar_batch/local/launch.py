@@ -84,8 +84,8 @@ class Lease:
 def ensure(home: Path, environ: Mapping[str, str] = os.environ) -> Lease:
     """Give a lease on the one server of `home`, which is started if there is none.
 
-    `VALAR_LOCAL_LATENCY` (seconds) and `VALAR_LOCAL_FAILURE_SHARE` (0 to 1), where they are set,
-    hold for what is created from then on. No server within half a minute is a StateError.
+    `VALAR_LOCAL_LATENCY` (seconds) and `VALAR_LOCAL_FAILURE_SHARE` (0 to 1), by default 0, hold
+    for what is created from then on. No server within half a minute is a StateError.
     """
     wanted = {
         name: read_number(environ, variable, 0.0)
@@ -93,13 +93,11 @@ def ensure(home: Path, environ: Mapping[str, str] = os.environ) -> Lease:
             ("latency", LATENCY_VARIABLE),
             ("failure_share", FAILURE_SHARE_VARIABLE),
         )
-        if environ.get(variable)
     }
     folder = folder_of(home)
     lease = obtain(home, folder)
     try:
-        if wanted:
-            apply_settings(lease, wanted)
+        apply_settings(lease, wanted)
     except BaseException:
         lease.close()
         raise
