@@ -168,6 +168,15 @@ def test_columns_that_no_request_uses(path, tmp_path, cli, valar) -> None:
     assert valar.executions()["total"] == 1
 
 
+def test_what_is_here_needs_neither_key_nor_network(path, tmp_path, cli, valar, make_cli) -> None:
+    """Once all answers are here, another format is written with no key and no Valar."""
+    run = cli("submit", path, *RECIPE).out.strip()
+    cli("fetch", run, "--to", tmp_path / "out.jsonl")
+    valar.stop()
+    make_cli()("fetch", run, "--to", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 35
+
+
 def test_resume_sends_the_rest_without_the_input(path, tmp_path, cli, valar) -> None:
     """fetch never spends: it writes pending rows and ends with 4; resume sends what is left."""
     run = cli("submit", path, *RECIPE).out.strip()

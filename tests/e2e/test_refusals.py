@@ -221,6 +221,15 @@ def test_an_output_that_exists_is_not_replaced(tmp_path, cli, valar) -> None:
     assert len(cli.json("list")) == 1
 
 
+def test_a_home_that_cannot_be_used(tmp_path, cli) -> None:
+    """A home that is a file is an error in words, with the variable that mends it."""
+    path = tmp_path / "in.csv"
+    path.write_text("a\nx\n")
+    done = cli.elsewhere(path)("submit", path, *GOOD, code=1)
+    assert "VALAR_BATCH_HOME" in done.err
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.parametrize("to", ["out.xlsx", "out", "no/such/folder/out.csv"])
 def test_outputs_that_cannot_be_written(tmp_path, cli, valar, to) -> None:
     """An output that could not be written in the end is refused at the beginning."""

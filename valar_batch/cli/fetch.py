@@ -29,15 +29,22 @@ def command(
 ) -> None:
     """Wait for a run's answers, join them to its rows, and write them.
 
-    Batches that were not sent stay unsent. Fetching again costs nothing.
+    Batches that were not sent stay unsent. Fetching again costs nothing, and once all answers are
+    here it needs neither key nor network.
     """
     from valar_batch.cli.deliver import check_output, conclude, deliver
+    from valar_batch.cli.progress import reporting
     from valar_batch.cli.session import Session, open_home
+    from valar_batch.flow.join import write_output
     from valar_batch.formats.writers import output_target
 
     out = output_target(output.to, output.output_format)
     run = open_home().find(name)
     check_output(out, [run], overwrite=output.overwrite)
-    with Session.open(run.record.target, screen, run) as session:
-        summary = deliver(session, run, out, output, wait=not no_wait)
+    if run.is_collected():
+        with reporting(screen.progress, quiet=screen.quiet) as report:
+            summary = write_output(run, out, report)
+    else:
+        with Session.open(run.record.target, screen, run) as session:
+            summary = deliver(session, run, out, output, wait=not no_wait)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

@@ -15,7 +15,7 @@ from valar_batch import __version__
 from valar_batch.cli import fetch, list_runs, models, resume, run, serve, status, submit, validate
 from valar_batch.cli.exit_status import Exit, status_of_error
 from valar_batch.cli.options import grouped
-from valar_batch.errors import ValarBatchError
+from valar_batch.errors import StateError, ValarBatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:
             discard_stdout()
             code = Exit.PIPE_CLOSED
+        except OSError as error:
+            show_error(error_of_system(error))
+            code = Exit.STOPPED
         else:
             return
         raise typer.Exit(code)
@@ -98,6 +101,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, on_terminate)
     raise_file_limit()
     app()
+
+
+def error_of_system(error: OSError) -> ValarBatchError:
+    """Put a fault of the disk or the system into words."""
+    place = f" ({error.filename})" if error.filename else ""
+    return StateError(
+        f"{error.strerror or error}{place}",
+        hint="nothing that was done is lost: mend the cause and repeat the command",
+    )
 
 
 def show_error(error: ValarBatchError) -> None:

@@ -75,9 +75,14 @@ def dollars(amount: float | None) -> str:
     """Write an amount of USD; unknown is not zero."""
     if amount is None:
         return "unknown"
-    if 0 < amount < 0.0001:
-        return "less than $0.0001"
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
+
+
+def about(amount: float | None) -> str:
+    """Write an estimate of USD."""
+    if amount is None:
+        return "an unknown price"
+    return "under $0.0001" if 0 < amount < 0.0001 else f"about {dollars(amount)}"
 
 
 def plural(count: int, one: str, more: str = "") -> str:
@@ -206,7 +211,7 @@ def show_validation(prepared: Prepared, estimate: Estimate) -> None:
         f"in {plural(totals.batches, 'batch', 'batches')}, {amount(totals.bytes)}"
     )
     out.print(f"  about {estimate.input_tokens:,} input tokens (bytes / 4)")
-    out.print(f"  about {dollars(estimate.input_cost_usd)} for the input")
+    out.print(f"  {about(estimate.input_cost_usd)} for the input")
     if estimate.output_cost_limit_usd is None:
         out.print("  the output's cost is open: --max-output-tokens would bound it")
     else:

@@ -48,7 +48,9 @@ def command(
     def on_ready(real_port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
         say("the local Valar is up; its answers are rehearsals. Ctrl-C ends it.")
-        say(f"export VALAR_BASE_URL=http://{shown}:{real_port}/v1 VALAR_API_KEY={keys[0]}")
+        say(f"export VALAR_BASE_URL=http://{shown}:{real_port}/v1")
+        if not api_key:
+            say(f"export VALAR_API_KEY={keys[0]}")
 
     settings = Settings(api_keys=keys, latency=latency, failure_share=failure_share)
     serve(host, port, folder, settings, on_ready)

@@ -256,13 +256,13 @@ class Draft:
 
 
 def sweep(runs_path: Path) -> None:
-    """Remove preparations whose process is gone."""
-    for path in runs_path.glob(f"{PREFIX}*[0-9a-f]"):
-        lock = filelock.FileLock(runs_path / f"{path.name}.lock")
+    """Remove preparations whose process is gone: nobody holds their lock."""
+    for path in runs_path.glob(f"{PREFIX}*.lock"):
+        lock = filelock.FileLock(path)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:
             continue
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path.with_suffix(""), ignore_errors=True)
         lock.release()
-        (runs_path / f"{path.name}.lock").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

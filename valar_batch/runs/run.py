@@ -53,10 +53,13 @@ class Run:
         """Whether every batch is at Valar."""
         return not self.unsent()
 
+    def is_collected(self) -> bool:
+        """Whether every result is here, so that an output needs no call."""
+        return all(batch.read().state is BatchState.COLLECTED for batch in self.batches)
+
     def is_finished(self) -> bool:
-        """Whether every result was collected and an output was written."""
-        collected = all(batch.read().state is BatchState.COLLECTED for batch in self.batches)
-        return collected and bool(self.outputs())
+        """Whether every result is here and an output was written."""
+        return self.is_collected() and bool(self.outputs())
 
     def state(self) -> str:
         """Say in a word how far the run is: the least advanced of its batches counts."""
