@@ -285,7 +285,12 @@ def test_the_id_column_gives_the_custom_id(value: object, custom_id: str) -> Non
 
 @pytest.mark.parametrize(
     ("row", "kind"),
-    [({"id": None}, "id"), ({"id": ""}, "id"), ({"id": [1]}, "id"), ({}, "missing column")],
+    [
+        ({"id": None}, "unusable id"),
+        ({"id": ""}, "unusable id"),
+        ({"id": [1]}, "unusable id"),
+        ({}, "missing column"),
+    ],
 )
 def test_unusable_ids_are_problems(row: dict, kind: str) -> None:
     """A null, empty, nested or missing id is a problem of its row."""

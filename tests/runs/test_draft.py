@@ -20,10 +20,14 @@ from valar_batch.runs.home import Home
 RUN = RunId("ab" * 32)
 
 
+def params_of(number: int) -> bytes:
+    return json.dumps({"model": "m", "input": f"line {number}\\n,é"}).encode()
+
+
 def prepared(number: int, *, valid: bool = True) -> PreparedRow:
-    params = json.dumps({"model": "m", "input": f"line {number}\\n,é"}).encode()
     if not valid:
         return PreparedRow(f"r-{number}", problem="null")
+    params = params_of(number)
     return PreparedRow(f"r-{number}", request_bytes(f"r-{number}", params), params_hash(params))
 
 
@@ -51,7 +55,7 @@ def test_withdrawn_requests_leave_an_exact_body(tmp_path_factory, valid, chunk, 
     problem = Problem("duplicate id", "id", "row 1 has the same id")
     with Draft(home) as draft:
         batch = fill(draft, rows, chunk)
-        batch.withdraw(dict.fromkeys(out, problem))
+        less = batch.withdraw(dict.fromkeys(out, problem))
         (record,) = draft.finish(RUN)
         body = b"".join(batch.folder.body())
         kept = [row for batches in batch.folder.rows() for row in batches.to_pylist()]
@@ -63,6 +67,7 @@ def test_withdrawn_requests_leave_an_exact_body(tmp_path_factory, valid, chunk, 
         "label": f"{RUN}-1-0",
     }
     assert record.requests == len(left)
+    assert less == sum(len(params_of(number)) for number in out)
     assert [row["row"] for row in kept] == list(range(1, len(rows) + 1))
     assert [row["row"] for row in kept if row["problem"] is None] == left
 

@@ -205,9 +205,9 @@ class Renderer:
         hint = "give each row its own id, or drop --id to number the rows"
         if value is None or value == "":
             what = "null" if value is None else "empty"
-            raise RowRefused(Problem("id", column, f"the id is {what}", hint))
+            raise RowRefused(Problem("unusable id", column, f"the id is {what}", hint))
         if isinstance(value, list | dict | bytes):
-            raise RowRefused(Problem("id", column, "an id is text or a number", hint))
+            raise RowRefused(Problem("unusable id", column, "an id is text or a number", hint))
         return custom_id_for_value(text_of(value))
 
     def params(self, row: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ import zstandard
 from valar_batch import durable
 from valar_batch.core.identity import Label, RunId, idempotency_key
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail
+from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, request_bytes
 from valar_batch.runs.batch import BatchFolder
 from valar_batch.runs.records import BatchRecord, RunRecord
 from valar_batch.runs.run import Run
@@ -112,22 +112,22 @@ class BatchDraft:
     def withdraw(self, problems: Mapping[int, Problem]) -> int:
         """Take the requests of these rows out again; the rows stay, with their problem.
 
-        Gives the bytes by which the body is shorter.
+        Gives the bytes of their params.
         """
         old = self.folder
         aside = BatchDraft(old.path / "without", self.number, self.first_row, self._schema[4].type)
-        requests = old_requests(old)
+        requests, less = old_requests(old), 0
         for batch in old.rows():
             rows = [
                 withdrawn(batch, i, problems.get(self.first_row + aside.rows + i), requests)
                 for i in range(batch.num_rows)
             ]
-            aside.add(batch["input"], rows)
+            aside.add(batch["input"], [row for row, _ in rows])
+            less += sum(size for _, size in rows)
         aside.close()
         aside.folder.rows_path.replace(old.rows_path)
         aside.folder.body_path.replace(old.body_path)
         aside.folder.path.rmdir()
-        less = self.bytes - aside.bytes
         self._digest, self.bytes, self.requests = aside._digest, aside.bytes, aside.requests
         return less
 
@@ -171,16 +171,20 @@ def old_requests(folder: BatchFolder) -> Iterator[bytes]:
 
 def withdrawn(
     rows: pa.RecordBatch, index: int, problem: Problem | None, requests: Iterator[bytes]
-) -> PreparedRow:
-    """Give one row of a batch again, without its request where it has a problem now."""
+) -> tuple[PreparedRow, int]:
+    """Give one row of a batch again, without its request where it has a problem now.
+
+    Beside it, the bytes of the params that it loses.
+    """
     custom_id = rows["custom_id"][index].as_py()
     old_problem = rows["problem"][index].as_py()
     if old_problem is not None:
-        return PreparedRow(custom_id, problem=old_problem)
+        return PreparedRow(custom_id, problem=old_problem), 0
     request = next(requests)
     if problem is not None:
-        return PreparedRow(custom_id, problem=str(problem))
-    return PreparedRow(custom_id, request, rows["params_hash"][index].as_py())
+        less = len(request) - len(request_bytes(custom_id, b""))
+        return PreparedRow(custom_id, problem=str(problem)), less
+    return PreparedRow(custom_id, request, rows["params_hash"][index].as_py()), 0
 
 
 class Draft:
