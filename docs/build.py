@@ -306,7 +306,7 @@ def run_page(page: str) -> tuple[str, list[Played]]:
 
 def without_chance(text: str) -> str:
     """Take out what differs from run to run: times of day, and marks made from an input's path."""
-    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", text)
+    text = re.sub(r"(\d{4}-)?\d\d-\d\d \d\d:\d\d", "TIME", text)
     return re.sub(r"-[0-9a-f]{8}\.jsonl", "-MARK.jsonl", text)
 
 
