@@ -39,7 +39,7 @@ class Work:
         return ("fetch", self.name, "--to", self.out, "--quiet")
 
     def run(self) -> tuple[object, ...]:
-        return ("run", self.path, *RECIPE, "--to", self.out)
+        return ("run", self.path, *RECIPE, "--name", self.name, "--to", self.out)
 
     def check(self) -> None:
         """Every row once, in order, with its own answer."""
@@ -129,6 +129,31 @@ def test_kill_run(tmp_path, slow, make_cli) -> None:
         work.check()
     judge(slow, KILLS + 1)
     assert kills > KILLS
+
+
+@pytest.mark.parametrize("state", ["submitting", "submitted", "collected"])
+def test_kill_at_a_step(tmp_path, slow, make_cli, state) -> None:
+    """run, killed the moment that each of its batches is seen in a state, and repeated."""
+    cli = make_cli(slow)
+    for number in range(ROWS // 40):
+        work = Work(tmp_path, f"{state}{number}")
+        process = cli.start(*work.run())
+        while not seen(cli, work.name, number, state) and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        cli(*work.run())
+        work.check()
+    judge(slow, ROWS // 40)
+
+
+def seen(cli, name: str, number: int, state: str) -> bool:
+    """Whether a batch of the run with this name is in a state, as its folder says."""
+    for path in (cli.home / "runs").glob("run-*"):
+        if f'"{name}"' in (path / "run.json").read_text():
+            record = json.loads((path / "batches" / f"{number:05d}" / "batch.json").read_bytes())
+            return record["state"] == state
+    return False
 
 
 @pytest.mark.parametrize("loss", ["run folder", "home"])
