@@ -157,15 +157,27 @@ def test_an_edited_input_stops_before_paying(path, cli, valar) -> None:
     assert once(valar, 70) or valar.executions()["total"] == 70
 
 
-def test_columns_that_no_request_uses(path, tmp_path, cli, valar) -> None:
-    """An edit around the requests is the same run; the screen says which rows the output has."""
-    path.write_text('{"a":"x","note":1}\n')
+def test_other_rows_around_the_same_requests(path, tmp_path, cli, valar) -> None:
+    """An edit that no request feels costs nothing, and the output has the rows as they are now."""
+    out = tmp_path / "out.jsonl"
     run = cli("submit", path, *RECIPE).out
-    path.write_text('{"a":"x","note":2}\n')
-    done = cli("submit", path, *RECIPE)
-    assert done.out == run
-    assert "the input has changed around them" in done.err
-    assert valar.executions()["total"] == 1
+    for note in ("first", "second", "third"):
+        rows = [{"a": f"w{n}", "note": f"{note}-{n}"} for n in range(35)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        done = cli("run", path, *RECIPE[:-1], "8", "--to", out)
+        assert f"the requests are those of {run.strip()}" in done.err
+        written = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [{"a": row["a"], "note": row["note"]} for row in written] == rows
+        assert all(row["a"] in row["output_text"].split() for row in written)
+    kept = {file.name for file in (cli.home / "runs").glob("*/batches/00000/rows*")}
+    assert kept == {"rows-2.arrow", "rows-3.arrow"}
+
+    other = tmp_path / "other.csv"
+    other.write_text("k,a\n" + "".join(f"{n},w{n}\n" for n in range(35)))
+    cli("run", other, *RECIPE, "--to", tmp_path / "other.jsonl")
+    written = [json.loads(line) for line in (tmp_path / "other.jsonl").read_text().splitlines()]
+    assert [(row["k"], row["a"]) for row in written] == [(str(n), f"w{n}") for n in range(35)]
+    assert once(valar)
 
 
 def test_what_is_here_needs_neither_key_nor_network(path, tmp_path, cli, valar, make_cli) -> None:

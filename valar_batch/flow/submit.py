@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from valar_batch.core.identity import RunId, parse_label
 from valar_batch.core.prices import shipped_prices
 from valar_batch.errors import StateError
@@ -54,21 +56,35 @@ def submit(
         prepared = prepare(order, draft, home, report)
         allow(home.generations(prepared.digest))
         run, is_new = place(prepared, draft, home, valar, again=again)
-    if not is_new:
-        note_other_rows(run, prepared, report)
+        if run.record.input.digest != prepared.input.digest:
+            run = with_other_rows(run, prepared, draft, report)
     announce(run)
     return Submitted(run, is_new, send(run, valar, key, report))
 
 
-def note_other_rows(run: Run, prepared: Prepared, report: Reporter) -> None:
-    """Say so when the requests are the same as before, but the input around them is not."""
-    if run.record.input.digest != prepared.input.digest:
-        report(
-            Notice(
-                f"the requests are those of {run.id}, though the input has changed around "
-                "them: the output shows the rows as they were when that run was prepared"
-            )
+def with_other_rows(run: Run, prepared: Prepared, draft: Draft, report: Reporter) -> Run:
+    """Take the rows of this input for a run whose requests are the same.
+
+    The requests were paid for once and serve both; the output has the rows of the newer input.
+    """
+    report(
+        Notice(
+            f"the requests are those of {run.id}, from {run.record.input.path}; "
+            "the input around them has changed, and the output will have its rows"
         )
+    )
+    order = prepared.order
+    record = msgspec.structs.replace(
+        run.record,
+        recipe=order.recipe,
+        recipe_digest=order.recipe.digest(),
+        source=prepared.source,
+        input=prepared.input,
+        arrow_schema=encode_schema(prepared.schema),
+        custom_id_is_input=prepared.custom_id_is_input,
+    )
+    rows = (rows for batch in draft.batches for rows in batch.folder.rows())
+    return run.with_rows(rows, record)
 
 
 def place(

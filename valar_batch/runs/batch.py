@@ -16,7 +16,7 @@ import zstandard
 from valar_batch import durable
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.errors import StateError
-from valar_batch.runs.records import BatchRecord, now, read_record
+from valar_batch.runs.records import FIRST_ROWS_FILE, BatchRecord, now, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ READ_SIZE = 1 << 20
 class BatchFolder:
     """`batches/<number>/` of a run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows_file: str = FIRST_ROWS_FILE) -> None:
         self.path = path
-        self.rows_path = path / "rows.arrow"
+        self.rows_path = path / rows_file
         self.body_path = path / "request.json.zst"
         self.spool_path = path / "results.jsonl.zst"
         self._record_path = path / "batch.json"
@@ -144,3 +144,16 @@ class BatchFolder:
                 sent = rows.filter(rows["problem"].is_null())
                 ids += sent["custom_id"].to_pylist()
         return ids
+
+
+@contextlib.contextmanager
+def rows_writer(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]:
+    """Write a batch's rows: an Arrow IPC stream, compressed."""
+    import pyarrow as pa
+
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (
+        pa.OSFile(str(path), "wb") as sink,
+        pa.ipc.new_stream(sink, schema, options=options) as writer,
+    ):
+        yield writer

@@ -18,7 +18,7 @@ from valar_batch import durable
 from valar_batch.core.identity import Label, RunId, idempotency_key
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, request_bytes
-from valar_batch.runs.batch import BatchFolder
+from valar_batch.runs.batch import BatchFolder, rows_writer
 from valar_batch.runs.records import BatchRecord, RunRecord
 from valar_batch.runs.run import Run
 
@@ -73,11 +73,7 @@ class BatchDraft:
         self._digest = hashlib.sha256()
         self._schema = rows_schema(kept)
         self._files = contextlib.ExitStack()
-        sink = self._files.enter_context(pa.OSFile(str(self.folder.rows_path), "wb"))
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
-        self._rows = self._files.enter_context(
-            pa.ipc.new_stream(sink, self._schema, options=options)
-        )
+        self._rows = self._files.enter_context(rows_writer(self.folder.rows_path, self._schema))
         self._body = self._files.enter_context(frame_writer(self.folder.body_path, "wb"))
         self._write_body(BODY_HEAD)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FIRST_ROWS_FILE = "rows.arrow"
+
 FOLDER_VERSION = 1
 """Grows when older tools could no longer read a run folder rightly."""
 
@@ -50,7 +52,11 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`run.json`: written once. `arrow_schema` is the input's settled schema, IPC in base64."""
+    """`run.json`: written once, and again only when other rows come around the same requests.
+
+    `arrow_schema` is the input's settled schema, IPC in base64; `rows_file` the name, in each
+    batch's folder, of the rows that belong to it.
+    """
 
     folder_version: int = FOLDER_VERSION
     tool_version: str = __version__
@@ -70,6 +76,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
     prices: dict[str, dict[str, tuple[float, float, float]]]
     totals: Totals
+    rows_file: str = FIRST_ROWS_FILE
 
     @property
     def schema(self) -> pa.Schema:

@@ -13,12 +13,14 @@ import msgspec
 
 from valar_batch import durable
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.runs.batch import BatchFolder
+from valar_batch.runs.batch import BatchFolder, rows_writer
 from valar_batch.runs.records import OutputRecord, RunRecord, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
 UNSENT = frozenset({BatchState.PREPARED, BatchState.SUBMITTING})
 
@@ -38,7 +40,8 @@ class Run:
     @cached_property
     def batches(self) -> list[BatchFolder]:
         """The batches, in input order."""
-        return [BatchFolder(path) for path in sorted((self.path / "batches").iterdir())]
+        paths = sorted((self.path / "batches").iterdir())
+        return [BatchFolder(path, self.record.rows_file) for path in paths]
 
     @property
     def problems_path(self) -> Path:
@@ -71,6 +74,32 @@ class Run:
         path = self.path / "outputs.json"
         return read_list(path) if path.exists() else []
 
+    def with_rows(self, rows: Iterator[pa.RecordBatch], record: RunRecord) -> Run:
+        """Put other rows around the same requests; gives the run as it is then.
+
+        `rows` are as many as before, in the form of `draft.rows_schema`, cut anyhow. They are
+        written beside the old ones and count from the moment that `run.json` names them. The old
+        ones stay for whoever reads them now, those before them go.
+        """
+        with filelock.FileLock(self.path / "rows.lock"):
+            before = Run(self.path).record.rows_file
+            stem, _, number = before.removesuffix(".arrow").partition("-")
+            name = f"{stem}-{int(number or 0) + 1}.arrow"
+            pieces = Pieces(rows)
+            for batch in self.batches:
+                with rows_writer(batch.path / name, pieces.schema) as writer:
+                    for piece in pieces.take(batch.read().rows):
+                        writer.write_batch(piece)
+                durable.sync_file(batch.path / name)
+                durable.sync_folder(batch.path)
+            record = msgspec.structs.replace(record, rows_file=name)
+            content = msgspec.json.format(msgspec.json.encode(record))
+            durable.write_file(self.path / "run.json", content, mark="writer")
+            for path in (self.path / "batches").glob("*/rows*.arrow"):
+                if path.name not in (name, before):
+                    path.unlink()
+        return Run(self.path)
+
     @contextlib.contextmanager
     def writing_output(self) -> Iterator[str]:
         """Write outputs one at a time; gives a mark for the temporary file that is this run's."""
@@ -98,6 +127,25 @@ class Run:
         kept = [other for other in self.outputs() if other.path != record.path]
         content = msgspec.json.encode([*kept, record])
         durable.write_file(self.path / "outputs.json", content, mark="writer")
+
+
+class Pieces:
+    """A stream of rows that can be cut at any row."""
+
+    def __init__(self, rows: Iterator[pa.RecordBatch]) -> None:
+        self._rows = rows
+        self._rest = next(rows)
+        self.schema = self._rest.schema
+
+    def take(self, count: int) -> Iterator[pa.RecordBatch]:
+        """Give the next `count` rows."""
+        while count:
+            if not self._rest.num_rows:
+                self._rest = next(self._rows)
+            piece = self._rest.slice(0, count)
+            self._rest = self._rest.slice(piece.num_rows)
+            count -= piece.num_rows
+            yield piece
 
 
 def read_list(path: Path) -> list[OutputRecord]:
