@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -73,16 +73,7 @@ def with_other_rows(run: Run, prepared: Prepared, draft: Draft, report: Reporter
             "the input around them has changed, and the output will have its rows"
         )
     )
-    order = prepared.order
-    record = msgspec.structs.replace(
-        run.record,
-        recipe=order.recipe,
-        recipe_digest=order.recipe.digest(),
-        source=prepared.source,
-        input=prepared.input,
-        arrow_schema=encode_schema(prepared.schema),
-        custom_id_is_input=prepared.custom_id_is_input,
-    )
+    record = msgspec.structs.replace(run.record, **facts_of_input(prepared))
     rows = (rows for batch in draft.batches for rows in batch.folder.rows())
     return run.with_rows(rows, record)
 
@@ -157,15 +148,23 @@ def commit(prepared: Prepared, draft: Draft, run_id: RunId) -> Run:
         target=order.target,
         mode=MODE,
         created_at=now(),
-        recipe=order.recipe,
-        recipe_digest=order.recipe.digest(),
-        source=prepared.source,
-        input=prepared.input,
-        arrow_schema=encode_schema(prepared.schema),
-        custom_id_is_input=prepared.custom_id_is_input,
+        **facts_of_input(prepared),
         limits=order.limits,
         prices_date=table.date,
         prices=freeze_prices(table),
         totals=totals,
     )
     return draft.commit(run_id, record)
+
+
+def facts_of_input(prepared: Prepared) -> dict[str, Any]:
+    """Give what the record says of the input and of how its rows become requests."""
+    recipe = prepared.order.recipe
+    return {
+        "recipe": recipe,
+        "recipe_digest": recipe.digest(),
+        "source": prepared.source,
+        "input": prepared.input,
+        "arrow_schema": encode_schema(prepared.schema),
+        "custom_id_is_input": prepared.custom_id_is_input,
+    }
