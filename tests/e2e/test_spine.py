@@ -195,3 +195,13 @@ def test_list_and_names(tmp_path, cli) -> None:
     assert cli.json("status", "alpha")["run"] == first
     assert cli.json("status", second[:10])["run"] == second
     assert cli.json("status")["run"] == second
+
+
+def test_watching_ends_when_all_is_settled(tmp_path, serve, make_cli) -> None:
+    """--watch shows a run anew until nothing is pending, and then ends by itself."""
+    cli = make_cli(serve("--latency", "1"))
+    path = write_input(tmp_path / "in.jsonl")
+    cli("submit", path, *recipe())
+    seen = cli("status", "--watch").err.split("rows    3: ")[1:]
+    assert "pending" in seen[0]
+    assert seen[-1].startswith("3 completed")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from valar_batch.cli.options import ScreenOptions
     from valar_batch.client.api import Retry, Valar
     from valar_batch.client.connection import Connection
-    from valar_batch.flow.collect import Collected
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.prepare import Order
     from valar_batch.flow.submit import Submitted
@@ -120,12 +119,12 @@ class Session:
         key = self.home.fingerprint(self.connection.api_key)
         send(run, self.valar, key, self.report, resend=resend)
 
-    def collect(self, run: Run, *, concurrency: int, wait: bool) -> Collected:
+    def collect(self, run: Run, *, concurrency: int, wait: bool) -> None:
         """Bring home what was sent of a run."""
         from valar_batch.flow.collect import Pace, collect
 
         pace = Pace(concurrency, missing_after())
-        return collect(run, self.valar, self.connection, self.report, pace, wait=wait)
+        collect(run, self.valar, self.connection, self.report, pace, wait=wait)
 
 
 def say_how_to_resume(run: Run | None) -> None:

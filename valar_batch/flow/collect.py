@@ -21,7 +21,7 @@ from valar_batch.core.wire import Response, result_line
 from valar_batch.errors import NotFound
 from valar_batch.flow.events import Collecting, Notice
 from valar_batch.flow.spooling import Spooler
-from valar_batch.flow.watch import HERE, MISSING, UNKNOWN, Key, Watched
+from valar_batch.flow.watch import MISSING, UNKNOWN, Key, Watched
 from valar_batch.runs.run import UNSENT
 
 if TYPE_CHECKING:
@@ -54,15 +54,6 @@ class Pace:
     missing_after: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """How collecting ended: batches never sent, requests not settled, results not to be had."""
-
-    unsent: int
-    pending: int
-    missing: int
-
-
 def collect(
     run: Run,
     valar: Valar,
@@ -71,12 +62,12 @@ def collect(
     pace: Pace,
     *,
     wait: bool,
-) -> Collected:
+) -> None:
     """Bring home the results of every batch that was sent; this never sends one.
 
     With `wait` it goes on until everything is settled, else it takes what is there now.
     """
-    return Collector(valar, connection, report, pace, wait=wait).collect(run)
+    Collector(valar, connection, report, pace, wait=wait).collect(run)
 
 
 class Collector:
@@ -92,14 +83,13 @@ class Collector:
         self._wait = wait
         self._spooler = Spooler()
         self._watched: list[Watched] = []
-        self._unsent = 0
         self._requests = 0
         self._collected: Counter[str] = Counter()
         self._tokens = 0
         self._words: set[str] = set()
         self._well_at = time.monotonic()
 
-    def collect(self, run: Run) -> Collected:
+    def collect(self, run: Run) -> None:
         """Collect what there is to collect."""
         with contextlib.ExitStack() as locks:
             for folder in run.batches:
@@ -109,15 +99,10 @@ class Collector:
                     self._follow(fanout)
                 for watched in self._watched:
                     watched.close()
-        open_states = [(w.states.count(MISSING), w.states.count(HERE)) for w in self._watched]
-        missing = sum(lost for lost, _ in open_states)
-        pending = sum(len(w.states) for w in self._watched) - sum(map(sum, open_states))
-        return Collected(self._unsent, pending, missing)
 
     def _take_up(self, folder: BatchFolder, locks: contextlib.ExitStack) -> None:
         record = folder.read()
         if record.state in UNSENT:
-            self._unsent += 1
             return
         if record.state is not BatchState.COLLECTED:
             notice = Notice(f"batch {folder.number} is in use by another process: waiting for it")

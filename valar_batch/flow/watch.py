@@ -38,7 +38,8 @@ class Watched:
         self.folder = folder
         self.batch_id = str(record.batch_id)
         self.states = bytearray(record.requests)
-        self.statuses: Counter[str] = Counter()
+        # Every status from the start: one thread counts while another reads, so it may not grow.
+        self.statuses: Counter[str] = Counter(dict.fromkeys(TERMINAL, 0))
         self.tokens = 0
         self.unknown_words: set[str] = set()
         self.next_poll = 0.0
@@ -104,4 +105,4 @@ class Watched:
         if self.is_open:
             return
         mark = self.folder.mark_settled if MISSING in self.states else self.folder.mark_collected
-        mark(dict(self.statuses), self.tokens)
+        mark({status: count for status, count in self.statuses.items() if count}, self.tokens)
