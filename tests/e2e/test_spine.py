@@ -8,6 +8,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from tests.conftest import MODEL
 
@@ -149,6 +150,32 @@ def test_finished_requests_are_sent_as_they_are(tmp_path, cli) -> None:
     assert [row["custom_id"] for row in rows] == ["item-0", "item-1", "item-2"]
     assert [row["params"] for row in rows] == [item["params"] for item in items]
     assert "valar_custom_id" not in rows[0]
+
+
+def test_finished_requests_in_parquet(tmp_path, cli, valar) -> None:
+    """Where Parquet must hold a null for a field that is absent, the request does without it."""
+    path, out = tmp_path / "items.parquet", tmp_path / "out.parquet"
+    messages = [
+        [{"role": "user", "content": "one"}],
+        [{"role": "user", "content": "two", "name": "ann"}],
+    ]
+    params = [
+        {"model": MODEL, "input": messages[0], "temperature": 0.5},
+        {"model": MODEL, "input": messages[1], "user": "u-1"},
+    ]
+    table = pa.table({"custom_id": ["a", "b"], "params": params})
+    pq.write_table(table, path)
+    cli("run", path, "--to", out)
+    assert [row["params"] for row in pq.read_table(out).to_pylist()] == table["params"].to_pylist()
+    table = pa.table({"messages": messages})
+    pq.write_table(table, path)
+    cli("run", path, "--model", MODEL, "--to", tmp_path / "messages.parquet")
+    bodies = list((cli.home / "runs").glob("run-*/batches/00000/request.json.zst"))
+    assert len(bodies) == 2
+    for body in bodies:
+        with body.open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            assert b"null" not in reader.read()
 
 
 def test_columns_that_the_input_has_already(tmp_path, cli) -> None:

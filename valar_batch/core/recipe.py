@@ -19,7 +19,7 @@ from valar_batch.core.validate import ABSENT, check_input, check_messages, check
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 SLOT = "\x00slot\x00"
 """Stands for what varies while the constant rest of the params is written once."""
@@ -97,6 +97,18 @@ def overlaid(fields: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
+def without_nulls(value: Any) -> Any:
+    """Give a value without the null fields of its objects."""
+    if isinstance(value, dict):
+        return {name: without_nulls(v) for name, v in value.items() if v is not None}
+    return list(map(without_nulls, value)) if isinstance(value, list) else value
+
+
+def same(value: Any) -> Any:
+    """Give a value as it is."""
+    return value
+
+
 class Source(StrEnum):
     """Where the input of a request comes from."""
 
@@ -142,11 +154,14 @@ class Renderer:
     """A recipe, compiled for one way of giving the input.
 
     `columns` are the input columns that it reads. What every row shares is checked and serialised
-    here, once. Raises UsageError for a recipe that no row could satisfy.
+    here, once. `nulls_are_absent`: the rows come from a format that has a null wherever a field is
+    absent (Parquet), so ready input and params are sent without their null fields. Raises
+    UsageError for a recipe that no row could satisfy.
     """
 
-    def __init__(self, recipe: Recipe, source: Source) -> None:
+    def __init__(self, recipe: Recipe, source: Source, *, nulls_are_absent: bool = False) -> None:
         self.recipe = recipe
+        self._given: Callable[[Any], Any] = without_nulls if nulls_are_absent else same
         self.source = source
         self._fields = recipe.fields()
         self._system = self._template(recipe.system, "system")
@@ -215,13 +230,13 @@ class Renderer:
         if self.source is Source.ITEM:
             if "params" not in row:
                 self._absent("params", row)
-            return self._item(row["params"])
+            return self._item(self._given(row["params"]))
         if self.source in (Source.TEMPLATE, Source.PROMPT):
             return self._spliced(orjson.dumps(self._text(row)), row)
         name = self.source.value
         if name not in row:
             self._absent(name, row)
-        return self._ready(row[name], row)
+        return self._ready(self._given(row[name]), row)
 
     def unseen(self) -> list[str]:
         """Name the template columns that no row had: with --null, a misspelt name ends up here."""

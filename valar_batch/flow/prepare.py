@@ -83,7 +83,8 @@ def prepare(order: Order, draft: Draft, home: Home, report: Reporter) -> Prepare
     """
     reader = open_input(order.path, input_format=order.input_format)
     columns = reader.columns()
-    renderer = Renderer(order.recipe, source_for(order.recipe, columns))
+    source = source_for(order.recipe, columns)
+    renderer = Renderer(order.recipe, source, nulls_are_absent=reader.format == "parquet")
     if reader.format != "jsonl":
         check_columns(renderer, columns)
     warn(renderer, report)
