@@ -361,15 +361,6 @@ def test_ids_are_quoted(origin, valar):
     assert result_path("a/b", "c d") == "/batches/a%2Fb/c%20d"
 
 
-def test_a_result_is_given_as_it_came(origin, valar):
-    """The bytes are untouched; what is not a response object is unreadable."""
-    raw = b'{ "object":"response","id":"r",  "status":"completed" , "more":[1.50]}'
-    origin.replies(Reply(200, raw), Reply(200, b'{"object": "list", "id": "r", "status": "x"}'))
-    assert valar.result("b", "c") == raw
-    with pytest.raises(UnreadableAnswer):
-        valar.result("b", "c")
-
-
 class Shelf:
     """A server's list of batches, paged by one of the meanings that the reference leaves open."""
 

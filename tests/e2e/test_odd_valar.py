@@ -44,6 +44,8 @@ class OddValar:
 
             def reply(self, status: int, content: bytes) -> None:
                 self.send_response(status)
+                if status == 429:
+                    self.send_header("Retry-After", "2")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -143,6 +145,17 @@ def test_without_waiting_it_is_pending(odd, fetch) -> None:
     odd.results["r-2"] = (404, ENVELOPE)
     rows, _ = fetch("--no-wait", code=4)
     assert [row["status"] for row in rows] == ["completed", "pending", *["completed"] * 4]
+
+
+def test_valar_asks_to_slow_down(odd, fetch) -> None:
+    """A 429 with Retry-After holds the fetching, which the screen says; then it goes on."""
+    answers = [(429, ENVELOPE)]
+    plain = odd.get
+    odd.get = lambda path: answers.pop() if path.endswith("/r-2") and answers else plain(path)
+    rows, said = fetch()
+    assert {row["status"] for row in rows} == {"completed"}
+    assert "fetching results: " in said
+    assert "trying again in 2 s" in said
 
 
 def test_ids_that_the_status_lacks_are_asked_for(odd, fetch) -> None:

@@ -14,14 +14,14 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """List the models at Valar, with the prices that this version knows."""
-    from valar_batch.cli.progress import say_nothing
     from valar_batch.cli.render import print_json, print_table, say, table_of
     from valar_batch.cli.session import calling, connected, open_home
     from valar_batch.core.prices import shipped_prices
+    from valar_batch.flow.events import silent
 
     with (
         connected(target.target(), open_home()) as connection,
-        calling(connection, say_nothing) as valar,
+        calling(connection, silent) as valar,
     ):
         served = valar.models()
     prices = shipped_prices()

@@ -9,7 +9,16 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from valar_batch.errors import UsageError
-from valar_batch.flow.events import Collecting, Event, Notice, Preparing, Sending, Waiting, Writing
+from valar_batch.flow.events import (
+    Collecting,
+    Event,
+    Notice,
+    Preparing,
+    Sending,
+    Waiting,
+    Writing,
+    silent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +36,7 @@ def reporting(progress: str, *, quiet: bool) -> Iterator[Reporter]:
     if progress not in ("auto", "bar", "plain"):
         raise UsageError(f"--progress is auto, bar or plain, not {progress!r}")
     if quiet:
-        yield say_nothing
+        yield silent
     elif progress == "bar" or (progress == "auto" and sys.stderr.isatty()):
         with Bars() as bars:
             yield bars
@@ -35,10 +44,6 @@ def reporting(progress: str, *, quiet: bool) -> Iterator[Reporter]:
         lines = PlainLines()
         yield lines
         lines.finish()
-
-
-def say_nothing(_: Event) -> None:
-    """Report to nobody."""
 
 
 def amount(count: float) -> str:

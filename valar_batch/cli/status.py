@@ -42,15 +42,15 @@ def command(
 
 def look(run: Run) -> Standing:
     """Ask the disk, and Valar where a batch is still open there."""
-    from valar_batch.cli.progress import say_nothing
     from valar_batch.cli.session import calling, connected, open_home
     from valar_batch.client.api import Valar
+    from valar_batch.flow.events import silent
     from valar_batch.flow.status import standing_of
 
     with contextlib.ExitStack() as stack:
 
         def connect() -> Valar:
             connection = stack.enter_context(connected(run.record.target, open_home()))
-            return stack.enter_context(calling(connection, say_nothing))
+            return stack.enter_context(calling(connection, silent))
 
         return standing_of(run, connect)

@@ -10,7 +10,7 @@ import msgspec
 
 from valar_batch.client.exchange import Exchange, Retry
 from valar_batch.core.rules import MAX_LIST_LIMIT
-from valar_batch.core.wire import Batch, BatchStatus, Model, ModelList, Response
+from valar_batch.core.wire import Batch, BatchStatus, Model, ModelList
 from valar_batch.errors import StateError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ __all__ = ["Retry", "Valar", "batch_path", "result_path"]
 decode_batch = msgspec.json.Decoder(Batch).decode
 decode_page = msgspec.json.Decoder(list[Batch]).decode
 decode_status = msgspec.json.Decoder(BatchStatus).decode
-decode_response = msgspec.json.Decoder(Response).decode
 decode_models = msgspec.json.Decoder(ModelList).decode
 
 
@@ -116,10 +115,6 @@ class Valar:
                 return
             cursor = f"&before_id={quote(oldest_of(page).id, safe='')}"
 
-    def result(self, batch_id: str, custom_id: str) -> bytes:
-        """The response object of one request, as it came."""
-        return self._exchange.call("GET", result_path(batch_id, custom_id), _checked_response)
-
     def models(self) -> list[Model]:
         """The models that Valar offers."""
         return self._exchange.call("GET", "/models", decode_models).data
@@ -155,8 +150,3 @@ def exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
             hint="its file was changed or damaged; nothing of it was accepted",
         )
     yield held
-
-
-def _checked_response(body: bytes) -> bytes:
-    decode_response(body)
-    return body

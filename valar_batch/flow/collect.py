@@ -19,7 +19,7 @@ from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.rules import TERMINAL, remote_status
 from valar_batch.core.wire import Response, result_line
 from valar_batch.errors import NotFound
-from valar_batch.flow.events import Collecting, Notice
+from valar_batch.flow.events import Collecting, Notice, Waiting
 from valar_batch.flow.spooling import Spooler
 from valar_batch.flow.watch import MISSING, UNKNOWN, Key, Watched
 from valar_batch.runs.run import UNSENT
@@ -87,6 +87,7 @@ class Collector:
         self._collected: Counter[str] = Counter()
         self._tokens = 0
         self._words: set[str] = set()
+        self._is_paused = False
         self._well_at = time.monotonic()
 
     def collect(self, run: Run) -> None:
@@ -212,6 +213,10 @@ class Collector:
         self._report(Notice(f"the result {key.custom_id} cannot be fetched: {error.message}"))
 
     def _progress(self, fanout: Fanout[Key]) -> None:
+        paused = fanout.paused
+        if paused >= 1 and not self._is_paused:
+            self._report(Waiting("fetching results", paused, str(fanout.trouble)))
+        self._is_paused = paused >= 1
         statuses = self._collected.copy()
         for watched in self._watched:
             statuses.update(watched.statuses)

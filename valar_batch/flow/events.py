@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,6 @@ class Waiting:
 
 Event = Notice | Preparing | Sending | Collecting | Writing | Waiting
 Reporter = Callable[[Event], None]
-
-
-@dataclass(slots=True)
-class Recorder:
-    """A reporter that keeps everything; `silent` is one that keeps nothing."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        """Keep the event."""
-        self.events.append(event)
 
 
 def silent(_: Event) -> None:
