@@ -382,6 +382,7 @@ def test_the_environment_is_not_read(origin, connection, collector, monkeypatch)
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     origin.script = result
     fetch(collector.fanout(connection), ("/a", 1))
+    assert collector.taken == [(1, "a")]
 
 
 def test_the_proxy_of_the_connection_is_used(origin, collector, monkeypatch):

@@ -188,6 +188,18 @@ def test_an_unknown_word_is_not_the_end(odd, cli, fetch) -> None:
     assert [row["status"] for row in rows] == ["pending", *["completed"] * 5]
 
 
+def test_what_valar_says_is_never_markup(odd, fetch) -> None:
+    """Brackets in foreign text are shown as they are, on bars too, and stop nothing."""
+    odd.statuses["r-1"] = "[/odd]"
+    odd.statuses["r-2"] = "FAILED"
+    error = {"message": "[/red] [bold] no", "code": "x"}
+    odd.results["r-2"] = (200, json.dumps(response("r-2", "failed", error=error)).encode())
+    rows, said = fetch("--no-wait", "--progress", "bar", code=4)
+    assert rows[1]["error"] == "[/red] [bold] no (x)"
+    assert "'[/odd]'" in said
+    assert "[/red] [bold] no (x)" in said
+
+
 def test_pretty_printed_results(odd, fetch, cli) -> None:
     """A result over many lines is one line of the spool."""
     odd.results["r-1"] = (200, json.dumps(response("r-1"), indent=2).encode())

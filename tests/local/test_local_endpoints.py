@@ -344,7 +344,8 @@ def test_params_that_are_refused(server, batch, refused, param, message):
 
 def test_images_go_to_models_that_read_them(server):
     """Twenty images are taken by a multimodal model."""
-    server.post("/v1/responses", {"model": IMAGE_MODEL, "input": image_input(20)})
+    taken = server.call("POST", "/v1/responses", {"model": IMAGE_MODEL, "input": image_input(20)})
+    assert (taken.status, taken.json["status"]) == (200, "completed")
 
 
 @pytest.mark.parametrize(

@@ -117,16 +117,10 @@ def show_error(error: ValarBatchError) -> None:
     from valar_batch.cli.render import screen
 
     out = screen()
-    out.print(f"[bold red]error:[/] {escape(error.message)}")
+    out.print("error:", style="bold red", end=" ")
+    out.print(error.message)
     if error.hint:
-        out.print(f"  {error.hint}", style="cyan", markup=False)
-
-
-def escape(text: str) -> str:
-    """Keep text from being read as markup."""
-    from rich.markup import escape as escape_markup
-
-    return escape_markup(text)
+        out.print(f"  {error.hint}", style="cyan")
 
 
 def raise_file_limit() -> None:

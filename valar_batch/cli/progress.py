@@ -102,7 +102,7 @@ def is_finished(event: Event) -> bool:
 
 
 class PlainLines:
-    """A line at the beginning and the end of a step and every few seconds between them."""
+    """A line at the end of a step, and every few seconds while it lasts."""
 
     def __init__(self) -> None:
         self._last: Event | None = None
@@ -158,7 +158,7 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[detail]}", style="dim"),
-            console=Console(stderr=True),
+            console=Console(stderr=True, markup=False),
         )
         self._tasks: dict[str, object] = {}
 
@@ -174,7 +174,7 @@ class Bars:
         """Move the bar of the event's step."""
         match event:
             case Notice() | Waiting():
-                self._progress.console.print(f"[yellow]{describe(event)}[/]", highlight=False)
+                self._progress.console.print(describe(event), style="yellow", highlight=False)
             case Preparing(rows, _, problems):
                 detail = f"{problems:,} rows with problems" if problems else ""
                 self._move("preparing", rows, None, detail)

@@ -29,15 +29,15 @@ SHOWN_ERRORS = 3
 
 
 def screen() -> Console:
-    """Give the console for everything that is not data."""
+    """Give the console for everything that is not data; text is never read as markup."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def say(text: str, style: str = "") -> None:
     """Say a line on the screen, as it is."""
-    screen().print(text, style=style, markup=False)
+    screen().print(text, style=style)
 
 
 def print_json(value: Any) -> None:
@@ -51,7 +51,7 @@ def print_table(table: Table) -> None:
     from rich.console import Console
 
     if sys.stdout.isatty():
-        Console(highlight=False).print(table)
+        Console(highlight=False, markup=False).print(table)
         return
     columns = [list(column.cells) for column in table.columns]
     header = [str(column.header).lower().replace(" ", "_") for column in table.columns]
@@ -106,7 +106,9 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
     out = screen()
     good = summary.is_complete
     mark = "[green]✓[/]" if good else "[yellow]![/]"
-    out.print(f"{mark} {plural(summary.rows, 'row')}: {counts(dict(summary.statuses))}")
+    out.print(
+        f"{mark} {plural(summary.rows, 'row')}: {counts(dict(summary.statuses))}", markup=True
+    )
     out.print(f"  run     {run.id}")
     tokens = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out"
     if summary.cached_tokens:
@@ -118,14 +120,14 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
     if run.record.target == LOCAL:
         cost += " at Valar's prices; this was a rehearsal and cost nothing"
     out.print(f"  cost    {cost}")
-    out.print(f"  output  {target.path or 'standard output'}", markup=False)
+    out.print(f"  output  {target.path or 'standard output'}")
     for error, count in summary.errors.most_common(SHOWN_ERRORS):
-        out.print(f"  {count:,} × {error}", style="yellow", markup=False)
+        out.print(f"  {count:,} × {error}", style="yellow")
     if len(summary.errors) > SHOWN_ERRORS:
         out.print("  … and other reasons: see the column error")
     advice = advise(run, summary)
     if advice:
-        out.print(f"  {advice}", markup=False)
+        out.print(f"  {advice}")
 
 
 def advise(run: Run, summary: Summary) -> str:
@@ -166,13 +168,13 @@ def show_problems(tally: Tally, path: Any, source: str) -> None:
             problem for problem in tally.first if (problem.kind, problem.field) == (kind, field)
         ]
         place = f" in {field}" if field else ""
-        out.print(f"{kind}{place}: {plural(count, 'row')}", style="bold", markup=False)
+        out.print(f"{kind}{place}: {plural(count, 'row')}", style="bold")
         for problem in sorted(first, key=lambda problem: problem.row or 0):
-            out.print(f"  {source} {problem}", markup=False)
+            out.print(f"  {source} {problem}")
         hints = {problem.hint: None for problem in first if problem.hint}
         for hint in hints:
-            out.print(f"  → {hint}", style="cyan", markup=False)
-    out.print(f"all of them: {path}", markup=False)
+            out.print(f"  → {hint}", style="cyan")
+    out.print(f"all of them: {path}")
 
 
 @contextlib.contextmanager
@@ -223,11 +225,11 @@ def show_standing(standing: Standing) -> None:
     totals, out = standing.totals, screen()
     name = f" ({standing.name})" if standing.name else ""
     out.print(f"{standing.run}{name}, begun {when(standing.created_at)}", style="bold")
-    out.print(f"  input   {standing.input}", markup=False)
+    out.print(f"  input   {standing.input}")
     out.print(f"  target  {standing.target}, {standing.model or 'models as in the rows'}")
     out.print(f"  rows    {totals.rows:,}: {counts(standing.statuses)}")
     for output in standing.outputs:
-        out.print(f"  output  {output.path}", markup=False)
+        out.print(f"  output  {output.path}")
     table = table_of(
         "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
         right=("Batch", "Requests", "Settled", "Failed"),

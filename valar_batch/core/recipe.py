@@ -166,8 +166,9 @@ class Renderer:
         self._fields = recipe.fields()
         self._system = self._template(recipe.system, "system")
         self._prompt = self._template(recipe.prompt, "prompt")
-        self.columns = frozenset[str]().union(
-            *(template.columns for template in (self._system, self._prompt) if template),
+        templates = [template for template in (self._system, self._prompt) if template]
+        self._wanted = frozenset[str]().union(*(template.columns for template in templates))
+        self.columns = self._wanted.union(
             [recipe.id_column] if recipe.id_column else [],
             {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
         )
@@ -212,10 +213,7 @@ class Renderer:
         if column is None:
             return custom_id_for_row(number)
         if column not in row:
-            there = ", ".join(list(row)[:50])
-            raise RowRefused(
-                Problem("missing column", column, f"no column {column!r}; the row has: {there}")
-            )
+            self._absent(column, row)
         value = row[column]
         hint = "give each row its own id, or drop --id to number the rows"
         if value is None or value == "":
@@ -242,9 +240,7 @@ class Renderer:
         """Name the template columns that no row had: with --null, a misspelt name ends up here."""
         if self.recipe.null_text is None or not self.has_rendered:
             return []
-        templates = [template for template in (self._system, self._prompt) if template]
-        wanted = frozenset[str]().union(*(template.columns for template in templates))
-        return sorted(wanted - self.seen)
+        return sorted(self._wanted - self.seen)
 
     def _text(self, row: Mapping[str, Any]) -> str:
         if self._prompt is None:

@@ -19,7 +19,7 @@ from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.rules import TERMINAL, remote_status
 from valar_batch.core.wire import Response, result_line
 from valar_batch.errors import NotFound
-from valar_batch.flow.events import Collecting, Notice, Waiting
+from valar_batch.flow.events import Collecting, Notice, Waiting, in_use
 from valar_batch.flow.spooling import Spooler
 from valar_batch.flow.watch import MISSING, UNKNOWN, Key, Watched
 from valar_batch.runs.run import UNSENT
@@ -106,8 +106,8 @@ class Collector:
         if record.state in UNSENT:
             return
         if record.state is not BatchState.COLLECTED:
-            notice = Notice(f"batch {folder.number} is in use by another process: waiting for it")
-            locks.enter_context(folder.writing(lambda: self._report(notice)))
+            waiting = in_use(folder.number)
+            locks.enter_context(folder.writing(lambda: self._report(waiting)))
             record = folder.read()
         self._requests += record.requests
         if record.state is BatchState.COLLECTED:

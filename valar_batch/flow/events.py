@@ -68,5 +68,10 @@ Event = Notice | Preparing | Sending | Collecting | Writing | Waiting
 Reporter = Callable[[Event], None]
 
 
+def in_use(batch: int) -> Notice:
+    """Say that a batch has another writer, who is waited for."""
+    return Notice(f"batch {batch} is in use by another process: waiting for it")
+
+
 def silent(_: Event) -> None:
     """Report to nobody."""

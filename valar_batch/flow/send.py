@@ -20,7 +20,7 @@ from valar_batch.errors import (
     RequestRefused,
     StateError,
 )
-from valar_batch.flow.events import Notice, Sending
+from valar_batch.flow.events import Sending, in_use
 from valar_batch.runs.records import now
 from valar_batch.runs.run import UNSENT
 
@@ -120,7 +120,7 @@ class Sender:
 
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._notice_wait(batch)):
+        with batch.writing(lambda: self._report(in_use(batch.number))):
             record = batch.read()
             if record.state not in UNSENT or self.stop.is_set():
                 return
@@ -194,9 +194,6 @@ class Sender:
         for piece in batch.body():
             yield piece
             self._advance(sent_bytes=len(piece))
-
-    def _notice_wait(self, batch: BatchFolder) -> None:
-        self._report(Notice(f"batch {batch.number} is in use by another process: waiting for it"))
 
 
 def labelled(run_id: str, valar: Valar) -> Mapping[str, Batch]:
