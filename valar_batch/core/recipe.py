@@ -11,6 +11,7 @@ import minijinja
 import msgspec
 import orjson
 
+from valar_batch.core.answer_schema import AnswerSchema
 from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
 from valar_batch.core.problems import Problem
 from valar_batch.core.rules import BATCH_WINDOWS
@@ -29,7 +30,9 @@ SLOT = "\x00slot\x00"
 class Recipe:
     """What the user asked for, apart from the input. None means: not in the request.
 
-    `settings` are `--set` pairs of a dotted path and a JSON value.
+    `answer` is the schema that answers follow, `tools` are the tools that a model may call,
+    `images` the columns whose images go with the prompt, `settings` are `--set` pairs of a dotted
+    path and a JSON value.
     """
 
     model: str | None = None
@@ -42,6 +45,9 @@ class Recipe:
     reasoning_effort: str | None = None
     window: str | None = None
     null_text: str | None = None
+    answer: AnswerSchema | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    images: tuple[str, ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
 
     def digest(self) -> str:
@@ -58,6 +64,8 @@ class Recipe:
             ("top_p", self.top_p),
             ("reasoning.effort", self.reasoning_effort),
             ("metadata.completion_window", self.window),
+            ("text.format", self.answer.text_format() if self.answer else None),
+            ("tools", list(self.tools) or None),
         ):
             if value is not None:
                 set_path(fields, path, value)
