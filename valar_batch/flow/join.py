@@ -13,7 +13,7 @@ from valar_batch.core.prices import Price
 from valar_batch.core.rules import Status
 from valar_batch.flow.events import Writing
 from valar_batch.formats.layout import layout_of
-from valar_batch.formats.parts import clear_folder, part_path
+from valar_batch.formats.parts import clear_folder, part_path, place_beside
 from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output
 from valar_batch.runs.run import UNSENT
@@ -148,8 +148,13 @@ class Join:
         if self._target.path is None:
             return
         part = replace(self._target, path=part_path(self._target.path, batch.number))
-        provenance = provenance_of(self._run)
-        with open_output(part, self._layout, provenance=provenance, mark=mark) as writer:
+        with open_output(
+            part,
+            self._layout,
+            provenance=provenance_of(self._run),
+            mark=mark,
+            beside=place_beside(self._target.path),
+        ) as writer:
             self._write_batch(batch, writer)
         self._written.add(batch.number)
 
