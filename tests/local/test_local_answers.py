@@ -5,7 +5,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.identity import params_hash
@@ -213,6 +213,7 @@ def test_a_schema_that_cannot_be_met_gives_plain_text(schema, text):
     assert text_of(answer(asking(schema))) == text
 
 
+@settings(deadline=None)
 @given(schema=SCHEMAS, most=st.integers(1, 60), digest=st.binary(min_size=16))
 def test_max_output_tokens_cuts_json_too(schema, most, digest):
     """An answer by a schema that is too long ends where its tokens do, and says so."""
