@@ -106,13 +106,14 @@ def document_in(path: Path, text: str) -> Any:
 @contextlib.contextmanager
 def current_folder_on_path() -> Iterator[None]:
     """Find modules as `python -m` does. What they print goes to standard error."""
-    before = list(sys.path)
-    sys.path.insert(0, str(Path.cwd()))
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
-        sys.path[:] = before
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
 
 
 def imported(name: str) -> ModuleType:

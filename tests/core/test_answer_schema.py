@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.answer_schema import AnswerReader, AnswerSchema, read_schema
@@ -252,6 +252,7 @@ JSON_VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(value=JSON_VALUES, indent=st.sampled_from([None, 0, 2]), fenced=st.booleans())
 def test_any_json_is_read_as_its_value(value, indent, fenced) -> None:
     """Every JSON text gives its value, in a fence or not, however it is laid out."""

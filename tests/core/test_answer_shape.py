@@ -127,6 +127,15 @@ NODE = {
         ({"$ref": "#"}, JSON),
         ({"$dynamicRef": "#node", "$defs": {"n": {"$dynamicAnchor": "node"}}}, JSON),
         ({"$ref": "#anchor", "$defs": {"a": {"$anchor": "anchor", "type": "string"}}}, JSON),
+        # Beside a reference, draft 7 reads nothing.
+        (
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "properties": {"a": {"$ref": "#/definitions/a", "enum": ["x"]}},
+                "definitions": {"a": {"type": "string"}},
+            },
+            Object({"a": TEXT}, certain=False),
+        ),
         # Inside an embedded document, "#" is that document.
         (
             {

@@ -10,7 +10,7 @@ import jsonschema_rs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.answer_schema import AnswerReader, AnswerSchema
@@ -212,7 +212,7 @@ def same_types(one, other) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_fits_the_schema_comes_back_from_parquet(data) -> None:
     """Any JSON that fits is the same typed value in Parquet; absent and null are both null."""

@@ -113,6 +113,8 @@ class Reading:
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
         self._places = 0
+        # Up to draft 7, nothing beside a $ref counts.
+        self._lone_references = "/draft-0" in document.get("$schema", "")
         # Inside a schema with an $id of its own, "#" is another document.
         self._embeds = any(path and "$id" in schema for path, schema in schemas_in(document))
 
@@ -123,6 +125,8 @@ class Reading:
         self._places += 1
         if len(inside) > DEEPEST or self._places > MOST_PLACES:
             return JSON
+        if "$ref" in schema and self._lone_references:
+            return self._referred(schema, inside)
         deeper = (*inside, "")
 
         def shapes(keyword: str) -> list[Shape]:

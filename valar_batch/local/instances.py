@@ -69,6 +69,10 @@ class Unfit(Exception):
     """No instance could be made."""
 
 
+# What is a keyword in one draft may in another have any value at all.
+NOT_MADE = (Unfit, NoNumber, RecursionError, AttributeError, LookupError, TypeError, ValueError)
+
+
 class Instances:
     """The instances of one schema. Raises UsageError for what is no schema."""
 
@@ -81,7 +85,7 @@ class Instances:
         for attempt in range(TRIES):
             draws = Draws(bytes([attempt]) + seed)
             making = Making(self._schema, draws, spare=attempt >= TRIES // 2)
-            with contextlib.suppress(Unfit, NoNumber, RecursionError):
+            with contextlib.suppress(*NOT_MADE):
                 value = making.value(self._schema, 0)
                 if self._validator.is_valid(value):
                     return json_text(value)
@@ -244,7 +248,8 @@ class Making:
         wanted = [name for name in optional if generous and self._draws.below(4)]
         spared = (name for name in optional if name not in wanted)
         wanted += islice(spared, int(max(0, least - len(required) - len(wanted))))
-        wanted = wanted[: int(max(0, min(most, len(properties)) - len(required)))]
+        if most < math.inf:
+            wanted = wanted[: max(0, int(most) - len(required))]
         for name in (*required, *wanted):
             required += flat.get("dependentRequired", {}).get(name, ())
         chosen = dict.fromkeys(

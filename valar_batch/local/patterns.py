@@ -22,6 +22,7 @@ CLASSES = {
     "S": LETTERS + string.digits,
 }
 CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v"}
+MOST_TIMES = 1_000
 REPEATED = re.compile(r"[*+?]|\{(\d+)(?:(,)(\d*))?\}")
 NAMED_GROUP = re.compile(r"\?P?<\w+>")
 
@@ -84,8 +85,14 @@ class Pattern:
         # Lazy and possessive repetition match the same texts here.
         _ = self._took("?") or self._took("+")
         if found[1]:
-            least = int(found[1])
-            most = int(found[3]) if found[3] else least + self._more if found[2] else least
+            least = min(int(found[1]), MOST_TIMES)
+            most = (
+                min(int(found[3]), MOST_TIMES)
+                if found[3]
+                else least + self._more
+                if found[2]
+                else least
+            )
         else:
             least = 1 if found[0] == "+" else 0
             most = 1 if found[0] == "?" else least + self._more

@@ -21,6 +21,9 @@ SPAN = 100
 STEPS = 1_000
 """How many steps there are between two bounds, at least."""
 
+MOST_LENGTH = 100_000
+"""Characters beyond which no text is made, whatever a schema asks for."""
+
 MARK = "[rehearsal] "
 """Begins every text that stands for an answer."""
 
@@ -53,7 +56,7 @@ def fitting_string(schema: Mapping[str, Any], draws: Draws, *, spread: int) -> s
     `spread` is how far the open repetitions of a pattern may go beyond what they must; above 0, a
     text that is too short for its mark is letters. Such a text may not fit: that is checked later.
     """
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+    least, most = min(int(schema.get("minLength", 0)), MOST_LENGTH), schema.get("maxLength")
     if "pattern" in schema:
         try:
             return Pattern(schema["pattern"], draws.below, least + spread).write()
@@ -86,17 +89,24 @@ def fitting_number(schema: Mapping[str, Any], draws: Draws) -> float:
     ends = [fraction(schema[name]) for name in BOUNDS if is_number(schema.get(name))]
     if "multipleOf" not in schema and len(ends) > 1:
         span = max(ends) - min(ends)
-        step = Fraction(10) ** math.floor(math.log10(span / STEPS)) if span else ends[0] or step
-    return float(step * steps(schema, abs(step), draws))
+        step = (
+            Fraction(10) ** math.floor(math.log10(span / STEPS)) if span else abs(ends[0]) or step
+        )
+    return float(step * steps(schema, step, draws))
 
 
 def steps(schema: Mapping[str, Any], step: Fraction, draws: Draws) -> int:
     """Draw how many times a step a number is, within the schema's bounds. Raises NoNumber."""
     ends = {name: fraction(schema[name]) / step for name in BOUNDS if is_number(schema.get(name))}
     lows = [math.ceil(ends["minimum"])] if "minimum" in ends else []
-    lows += [math.floor(ends["exclusiveMinimum"]) + 1] if "exclusiveMinimum" in ends else []
     highs = [math.floor(ends["maximum"])] if "maximum" in ends else []
-    highs += [math.ceil(ends["exclusiveMaximum"]) - 1] if "exclusiveMaximum" in ends else []
+    # In draft 4 the exclusive bounds are booleans beside the others.
+    for name, beside in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        end = ends.get(beside if schema.get(name) is True else name)
+        if end is not None and beside == "minimum":
+            lows.append(math.floor(end) + 1)
+        elif end is not None:
+            highs.append(math.ceil(end) - 1)
     last = min(highs, default=None)
     first = max(lows, default=0 if last is None or last >= 0 else last - SPAN)
     last = first + SPAN if last is None else last
