@@ -94,6 +94,16 @@ class RecipeOptions:
             metavar="TEXT",
         ),
     ] = None
+    images: Annotated[
+        list[str] | None,
+        option(
+            "--image",
+            text="Column with an image for the prompt: a path, a URL, a data URI or bytes. More "
+            "than once for several columns.",
+            panel=RECIPE,
+            metavar="COLUMN",
+        ),
+    ] = None
     settings: Annotated[
         list[str] | None,
         option(
@@ -119,6 +129,7 @@ class RecipeOptions:
             reasoning_effort=self.reasoning_effort,
             window=self.window,
             null_text=self.null_text,
+            images=tuple(self.images or ()),
             settings=tuple(setting(text) for text in self.settings or ()),
         )
 

@@ -28,6 +28,11 @@ def request_bytes(custom_id: str, params: bytes) -> bytes:
     return b'{"custom_id":"%b","params":%b}' % (custom_id.encode(), params)
 
 
+def params_of(request: bytes, custom_id: str) -> bytes:
+    """Give the params of what `request_bytes` made."""
+    return request[len(request_bytes(custom_id, b"")) - 1 : -1]
+
+
 class Batch(msgspec.Struct, frozen=True):
     """A batch as POST and the list give it; `created_at` is Unix time in seconds."""
 
