@@ -69,6 +69,7 @@ BASE64_FAULTS = {
     " ": ("broken by white space", "take the spaces and line breaks out of it"),
     "\n": ("broken by white space", "take the spaces and line breaks out of it"),
     "\r": ("broken by white space", "take the spaces and line breaks out of it"),
+    "?": ("broken by a sign beyond ASCII or a ?", DATA_URI_HINT),
 }
 
 IMAGE_MARK = b'"input_image"'
@@ -156,8 +157,8 @@ def check_base64(text: str, start: int, stop: int) -> None:
         piece = text[at : min(at + BASE64_STEP, stop)]
         if others := piece.encode("ascii", "replace").translate(None, BASE64):
             sign = others[:1].decode()
-            what, hint = BASE64_FAULTS.get(sign, (f"broken by {sign!r}", ""))
-            raise ImageRefused("not base64", f"the base64 is {what}", hint or DATA_URI_HINT)
+            what, hint = BASE64_FAULTS.get(sign, (f"broken by {sign!r}", DATA_URI_HINT))
+            raise ImageRefused("not base64", f"the base64 is {what}", hint)
     if (len(text) - start) % 4:
         hint = "its length with the padding of = is a multiple of 4"
         raise ImageRefused("not base64", "the base64 is cut off, or lacks its padding", hint)

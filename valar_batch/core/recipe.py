@@ -92,6 +92,10 @@ class Source(StrEnum):
     ITEM = "item"
 
 
+PROMPTS = (Source.TEMPLATE, Source.PROMPT)
+"""The sources that are a text for the user's message."""
+
+
 def source_for(recipe: Recipe, columns: Iterable[str]) -> Source:
     """Decide how rows with these columns become requests. Raises UsageError where none fits."""
     names = list(columns)
@@ -149,8 +153,11 @@ class Renderer:
         self._prompt = self._template(recipe.prompt, "prompt")
         templates = [template for template in (self._system, self._prompt) if template]
         self._wanted = frozenset(recipe.images).union(*(each.columns for each in templates))
-        skip_null = recipe.null_text is not None
-        self._images = ImageColumns(recipe.images, skip_null=skip_null, read=read_image)
+        self._images: ImageColumns | None = None
+        if recipe.images:
+            skip_null = recipe.null_text is not None
+            self._images = ImageColumns(recipe.images, skip_null=skip_null, read=read_image)
+        self.may_have_images = bool(recipe.images) or source not in PROMPTS
         self.columns = self._wanted.union(
             [recipe.id_column] if recipe.id_column else [],
             {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
@@ -183,9 +190,11 @@ class Renderer:
             raise UsageError(lines, hint=problems[0].hint)
 
     def _check_images(self) -> None:
-        if self.source not in (Source.TEMPLATE, Source.PROMPT):
+        if self.source not in PROMPTS:
+            ready = f"have a ready {self.source.value}"
+            what = "are finished requests" if self.source is Source.ITEM else ready
             raise UsageError(
-                f"--image goes with a prompt, and the rows have a ready {self.source.value}",
+                f"--image goes with a prompt, and the rows {what}",
                 hint="give --prompt to build requests, or put input_image parts into the messages",
             )
         if problem := check_model(self._fields.get("model"), "model"):
@@ -225,9 +234,11 @@ class Renderer:
             if "params" not in row:
                 self._absent("params", row)
             return self._item(self._given(row["params"]))
-        if self.source in (Source.TEMPLATE, Source.PROMPT):
+        if self.source in PROMPTS:
             text = orjson.dumps(self._text(row))
-            return self._with_images(text, row) if self.recipe.images else self._spliced(text, row)
+            if self._images is None:
+                return self._spliced(text, row)
+            return self._with_images(self._images, text, row)
         name = self.source.value
         if name not in row:
             self._absent(name, row)
@@ -257,30 +268,30 @@ class Renderer:
             raise RowRefused(Problem("empty", "prompt", "the prompt is empty text"))
         return text
 
-    def _with_images(self, text: bytes, row: Mapping[str, Any]) -> bytes:
+    def _with_images(self, images: ImageColumns, text: bytes, row: Mapping[str, Any]) -> bytes:
         self._see(row)
         for name in self.recipe.images if self.recipe.null_text is None else ():
             if name not in row:
                 self._absent(name, row)
-        content, problems = self._images.content(text, row)
+        content, problems = images.content(text, row)
         if problems:
             raise RowRefused(*problems)
         return b"".join((self._lead(row), *content, self._tail))
 
     def _see(self, row: Mapping[str, Any]) -> None:
         self.has_rendered = True
-        if len(self.seen) < len(self.columns):
-            self.seen.update(self.columns & row.keys())
+        self.seen.update(self.columns & row.keys())
 
     def _rendered(self, template: Template, row: Mapping[str, Any]) -> str:
-        self._see(row)
+        if not self.has_rendered or len(self.seen) < len(self.columns):
+            self._see(row)
         try:
             return template.render(row)
         except (minijinja.TemplateError, NullRendered, TypeError, ValueError) as error:
             raise RowRefused(template.problem(error, row)) from error
 
     def _spliced(self, user: bytes, row: Mapping[str, Any]) -> bytes:
-        return self._lead(row) + user + self._tail
+        return (self._head if self._system is None else self._lead(row)) + user + self._tail
 
     def _lead(self, row: Mapping[str, Any]) -> bytes:
         """Write what comes before the user's slot."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.identity import INVALID_ROW, RunIdentity, params_hash
-from valar_batch.core.images import IMAGE_MARK, images_in
+from valar_batch.core.images import images_in
 from valar_batch.core.pack import Limits, Packer
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem, Tally
@@ -208,6 +208,9 @@ class Preparation:
             params = self._renderer.params(row)
         except RowRefused as refused:
             problems += refused.problems
+        images = image_bytes = 0
+        if params is not None and self._renderer.may_have_images:
+            images, image_bytes = images_in(params)
         if custom_id is not None and params is not None:
             request = request_bytes(custom_id, params)
             problems += self._too_large(len(request))
@@ -217,14 +220,9 @@ class Preparation:
             self._ids.add(custom_id, number)
             self._ids_kept = self._ids_kept and self._is_kept(row, custom_id)
         self._params_bytes += len(params)
-        if IMAGE_MARK in params:
-            self._count_images(params, 1)
+        self._images += images
+        self._image_bytes += image_bytes
         return PreparedRow(custom_id, request, params_hash(params))
-
-    def _count_images(self, params: bytes, sign: int) -> None:
-        images, size = images_in(params)
-        self._images += sign * images
-        self._image_bytes += sign * size
 
     def _is_kept(self, row: Mapping[str, Any], custom_id: str) -> bool:
         return row.get("custom_id") == custom_id
@@ -277,8 +275,10 @@ class Preparation:
                 batch.withdraw(found, self._uncount)
 
     def _uncount(self, params: bytes) -> None:
+        images, image_bytes = images_in(params)
         self._params_bytes -= len(params)
-        self._count_images(params, -1)
+        self._images -= images
+        self._image_bytes -= image_bytes
 
     def _duplicate(self, row: int, earlier: int) -> Problem:
         return Problem(
