@@ -120,7 +120,7 @@ def test_columns_in_order_after_a_system_message() -> None:
                 Problem(
                     "not an image",
                     "photo",
-                    "no JPEG, PNG, WebP or GIF: it looks like PDF",
+                    "not a JPEG, PNG, WebP or GIF image: it looks like PDF",
                     "Valar takes JPEG, PNG, WebP or GIF: convert it, or correct the value",
                 )
             ],

@@ -42,7 +42,7 @@ def test_paths_that_are_read(tmp_path, name) -> None:
         (
             "text.png",
             "not an image",
-            "{base}/text.png: no JPEG, PNG, WebP or GIF: it looks like text",
+            "{base}/text.png: not a JPEG, PNG, WebP or GIF image: it looks like text",
             "Valar takes JPEG, PNG, WebP or GIF: convert it, or correct the value",
         ),
         (LONG, "unreadable", f"{{base}}/{LONG} cannot be read: File name too long", ""),

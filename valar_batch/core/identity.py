@@ -53,8 +53,8 @@ class RunIdentity:
 
     def add(self, requests: Iterable[bytes]) -> None:
         """Take in the next rows: request bytes, or INVALID_ROW. One alone is not copied."""
-        if lines := b"\n".join(requests):
-            self._digest.update(lines)
+        if lines := list(requests):
+            self._digest.update(b"\n".join(lines))
             self._digest.update(b"\n")
 
     def hexdigest(self) -> str:

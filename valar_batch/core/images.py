@@ -100,7 +100,7 @@ def check_head(head: bytes) -> str:
     found = told_by_head(head)
     if found not in IMAGE_TYPES:
         hint = f"Valar takes {ACCEPTED}: convert it, or correct the value"
-        raise ImageRefused("not an image", f"no {ACCEPTED}: it looks like {found}", hint)
+        raise ImageRefused("not an image", f"not a {ACCEPTED} image: it looks like {found}", hint)
     return found
 
 
