@@ -24,7 +24,8 @@ def command(
     from valar_batch.cli.progress import reporting
     from valar_batch.cli.render import print_json, show_problems, show_validation, validation_json
     from valar_batch.cli.session import open_home
-    from valar_batch.flow.prepare import estimate, prepare
+    from valar_batch.flow.estimate import estimate
+    from valar_batch.flow.prepare import prepare
     from valar_batch.runs.draft import Draft
 
     order = make_order(path, recipe, source, target)
