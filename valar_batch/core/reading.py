@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from io import StringIO
-from itertools import islice
 from typing import Any
 
 from valar_batch.errors import UsageError
@@ -35,16 +34,14 @@ class Reading:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delimiter", SPELT.get(self.delimiter or "", self.delimiter))
-        for name, value in (("--csv-delimiter", self.delimiter), ("--csv-quote", self.quote)):
-            if value is None or value == NO_QUOTE == self.quote:
-                continue
-            if len(value) != 1 or value in "\r\n\0" or self.delimiter == self.quote:
-                more = f", or {NO_QUOTE}" if name == "--csv-quote" else ", or tab"
-                message = f"{name} {value!r}: it is one character{more}"
-                raise UsageError(message, hint="delimiter and quote are two characters")
+        check_character("--csv-delimiter", self.delimiter, "tab")
+        check_character("--csv-quote", None if self.quote == NO_QUOTE else self.quote, NO_QUOTE)
+        if self.delimiter is not None and self.delimiter == self.quote:
+            message = f"--csv-delimiter {self.delimiter!r}: it is also the quote"
+            raise UsageError(message, hint="a field's end and its quote are two characters")
         if self.encoding is not None:
             try:
-                b"".decode(self.encoding)
+                bytes(4).decode(self.encoding, "replace")
             except (LookupError, ValueError) as error:
                 message = f"--encoding {self.encoding}: there is no such encoding"
                 raise UsageError(message, hint="as in utf-8, utf-16, cp1252, latin-1") from error
@@ -57,6 +54,13 @@ class Reading:
             "--no-header": not self.has_header,
         }
         return [name for name, is_given in options.items() if is_given]
+
+
+def check_character(name: str, value: str | None, other: str) -> None:
+    """Refuse an option that is not one character, nor the word that may stand for one."""
+    if value is not None and (len(value) != 1 or value in "\r\n\0"):
+        message = f"{name} {value!r}: it is one character, or {other}"
+        raise UsageError(message, hint=f"as in {name} '|'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +92,25 @@ def sniff(sample: str, reading: Reading, *, is_whole: bool) -> Dialect:
     quotes: tuple[str | None, ...] = QUOTES
     if reading.quote is not None:
         quotes = (None if reading.quote == NO_QUOTE else reading.quote,)
-    usual, *others = (Dialect(delimiter, quote) for quote in quotes for delimiter in delimiters)
-    begins_quoted = reading.quote is None and sample.lstrip().startswith(QUOTES[1])
-    records = first_records(sample, usual, is_whole=is_whole)
-    widths = set(map(len, records))
-    if not begins_quoted and len(widths) == 1 and len(records[0]) > 1:
-        return usual
-    best, best_fit = usual, fit(records)
-    for dialect in others:
+    dialects = [Dialect(delimiter, quote) for quote in quotes for delimiter in delimiters]
+    is_quoted = reading.quote is None and sample.lstrip().startswith(QUOTES[1])
+    best, best_fit = dialects[0], (0, False, 0)
+    for dialect in dialects:
         records = first_records(sample, dialect, is_whole=is_whole)
-        is_single = dialect.quote == QUOTES[1]
+        is_single = dialect.quote == QUOTES[1] and reading.quote is None
         if is_single and records == first_records(
             sample, Dialect(dialect.delimiter, None), is_whole=is_whole
         ):
             continue
-        is_preferred = is_single and begins_quoted
-        least = 1 if is_preferred and dialect.delimiter == usual.delimiter else 2
-        found = fit(records, least)
-        if found > best_fit or (is_preferred and found and found[0] >= best_fit[0]):
+        width = len(records[0]) if records else 0
+        even = sum(len(record) == width for record in records)
+        if dialect is dialects[0] and not is_quoted and width > 1 and even == len(records):
+            return dialect
+        least = 1 if is_single and is_quoted and dialect.delimiter == delimiters[0] else 2
+        if width < least or even < len(records) * (1 - MOST_RAGGED):
+            continue
+        found = even, is_single and is_quoted, width
+        if found > best_fit:
             best, best_fit = dialect, found
     return best
 
@@ -113,21 +118,16 @@ def sniff(sample: str, reading: Reading, *, is_whole: bool) -> Dialect:
 def first_records(sample: str, dialect: Dialect, *, is_whole: bool) -> list[list[str]]:
     """Give the records of a sample that are not blank; none where quoting is broken in it."""
     lines = StringIO(sample, newline="")
-    reader = csv.reader(lines, **dialect.options())
     records: list[list[str]] = []
     try:
-        records += islice(filter(None, reader), SAMPLE_RECORDS)
+        for record in csv.reader(lines, **dialect.options()):
+            if record:
+                records.append(record)
+            if len(records) == SAMPLE_RECORDS:
+                return records
     except csv.Error:
         is_cut = not is_whole and not lines.read(1)
         return records if is_cut else []
-    if not is_whole and 1 < len(records) < SAMPLE_RECORDS:
-        records.pop()
+    if not is_whole and len(records) > 1:
+        records.pop()  # it may go on
     return records
-
-
-def fit(records: list[list[str]], least: int = 2) -> tuple[int, int]:
-    """Say how many records are as wide as the header, and how wide; (0, 0) where it cannot be."""
-    width = len(records[0]) if records else 0
-    even = sum(len(record) == width for record in records)
-    is_fitting = width >= least and even >= len(records) * (1 - MOST_RAGGED)
-    return (even, width) if is_fitting else (0, 0)
