@@ -128,11 +128,16 @@ class ArrowFiles(ColumnarFiles):
         if source.path is None or not source.path.is_file():
             stream = source.stream()
             files.callback(source.close)
+            if not stream.peek(1):
+                raise no_rows(source.name)
             if is_file:
                 stream.read(8)  # an Arrow file is a stream between its magic and its footer
             reader = files.enter_context(pa.ipc.open_stream(pa.PythonFile(stream, "r")))
             return reader.schema, self._piped(source, reader, is_file=is_file)
+        is_empty = not source.stream().peek(1)
         source.rewind()
+        if is_empty:
+            raise no_rows(source.name)
         file = files.enter_context(source.path.open("rb"))
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if is_file:

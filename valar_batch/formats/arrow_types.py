@@ -46,8 +46,8 @@ def held_type(kind: pa.DataType) -> pa.DataType:
         return pa.dictionary(kind.index_type, values, kind.ordered)
     if isinstance(kind, pa.BaseExtensionType):
         return kind if kept_type(kind.storage_type) == kind.storage_type else kind.storage_type
-    if any(test(kind) for test in LIST_VIEWS) and kept_type(kind.value_type) == kind.value_type:
-        return kind
+    if any(test(kind) for test in LIST_VIEWS) and kept_type(kind.value_type) != kind.value_type:
+        return list_of_views(kind, held_type(kind.value_type))
     return rebuilt(kind, held_type)
 
 
@@ -68,11 +68,22 @@ def kept_array(array: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
         array = pc.run_end_decode(array)
     if isinstance(array, pa.ExtensionArray) and array.type != kind:
         array = array.storage
-    if any(test(array.type) for test in LIST_VIEWS) and array.type == kind:
-        return pa.concat_arrays([array, array.slice(0, 0)])  # leaves out what is not in the slice
+    if any(test(array.type) for test in LIST_VIEWS):
+        if array.type == kind:
+            return pa.concat_arrays([array, array.slice(0, 0)])  # leaves out what is not in it
+        array = in_order(array)
     if array.type == kind:
         return array
     return cast(cast(array, replaced(array.type, dictionary_without_view)), kind)
+
+
+def in_order(views: pa.Array[Any]) -> pa.Array[Any]:
+    """Give list views as lists; Arrow's own cast is wrong where views are not in order."""
+    lengths = pc.fill_null(views.value_lengths(), 0)
+    ends = pc.cumulative_sum(lengths)
+    offsets = pa.concat_arrays([pa.array([0], ends.type), ends])
+    make = pa.ListArray if pa.types.is_list_view(views.type) else pa.LargeListArray
+    return make.from_arrays(offsets, views.flatten(), mask=views.is_null())
 
 
 def dictionary_without_view(kind: pa.DataType) -> pa.DataType:
@@ -147,8 +158,12 @@ def rebuilt(kind: pa.DataType, inner: Callable[[pa.DataType], pa.DataType]) -> p
     if isinstance(kind, pa.ListType):
         return pa.list_(inside(kind.value_field))
     if any(test(kind) for test in LIST_VIEWS):
-        field = inside(kind.value_field)
-        if field.type == kind.value_type:
-            return kind
-        return (pa.list_ if pa.types.is_list_view(kind) else pa.large_list)(field)
+        values = inner(kind.value_type)
+        return kind if values == kind.value_type else list_of_views(kind, values)
     return kind
+
+
+def list_of_views(kind: pa.DataType, values: pa.DataType) -> pa.DataType:
+    """Give the list type for a type of list views, with other values."""
+    make = pa.list_ if pa.types.is_list_view(kind) else pa.large_list
+    return make(kind.value_field.with_type(values))

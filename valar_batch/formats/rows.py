@@ -166,6 +166,6 @@ def check_same_columns(name: str, found: Sequence[str], first: str, columns: Seq
         f"it has also {listed(further)}" if further else "",
     )
     if lacking or further:
-        what = ", ".join(filter(None, differences))
+        what = "; ".join(filter(None, differences))
         message = f"{name}: its columns are not those of {first}: {what}"
         raise InputError(message, hint="files that are read as one input have the same columns")

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WIDER = (
-    (pa.int8(), pa.int16(), pa.int32(), pa.int64()),
-    (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
-    (pa.uint8(), pa.int16(), pa.int32(), pa.int64()),
-    (pa.uint16(), pa.int32(), pa.int64()),
-    (pa.uint32(), pa.int64()),
     (pa.float16(), pa.float32(), pa.float64()),
     (pa.string(), pa.string_view(), LARGE_TEXT),
     (pa.binary(), pa.binary_view(), LARGE_BINARY),
@@ -27,6 +22,7 @@ WIDER = (
 """Rows of types that hold every value of those before them, exactly and with the same text."""
 
 UNITS = ("s", "ms", "us", "ns")
+SIGNED = {kind.bit_width: kind for kind in (pa.int16(), pa.int32(), pa.int64())}
 
 
 def unify(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
@@ -75,7 +71,13 @@ def unified(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     are_dictionaries = pa.types.is_dictionary(one), pa.types.is_dictionary(other)
     if any(are_dictionaries):
         return unified_dictionaries(one, other) if all(are_dictionaries) else plain(one, other)
-    for alike in (unified_times, unified_decimals, unified_lists, unified_structs):
+    for alike in (
+        unified_integers,
+        unified_times,
+        unified_decimals,
+        unified_lists,
+        unified_structs,
+    ):
         kind = alike(one, other)
         if kind is not None:
             return kind
@@ -96,6 +98,17 @@ def unified_dictionaries(one: pa.DataType, other: pa.DataType) -> pa.DataType | 
     if indices is None or values is None:
         return values
     return pa.dictionary(indices, values, one.ordered and other.ordered)
+
+
+def unified_integers(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Give the integer of more bits; one with a sign needs more than one without has."""
+    if not (pa.types.is_integer(one) and pa.types.is_integer(other)):
+        return None
+    small, large = sorted((one, other), key=lambda kind: kind.bit_width)
+    unsigned = [kind for kind in (small, large) if pa.types.is_unsigned_integer(kind)]
+    if len(unsigned) != 1:
+        return large
+    return SIGNED.get(max(large.bit_width, 2 * unsigned[0].bit_width))
 
 
 def unified_times(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
