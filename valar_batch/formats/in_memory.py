@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import sys
 from collections.abc import Mapping
@@ -116,6 +117,13 @@ def dict_rows(rows: Iterable[object]) -> tuple[DictRows, JsonObjects]:
     return part, JsonObjects([part], DictRows.pieces, ROWS)
 
 
+def builtin(value: Any) -> Any:
+    """Give what JSON has a form for; the times of pandas say themselves what they are."""
+    if isinstance(value, datetime.date):
+        return value.isoformat() if value == value else None  # noqa: PLR0124 - not a time
+    return msgspec.to_builtins(value)
+
+
 def json_line(row: object) -> bytes | Problem:
     """Write a row as a line of JSON, or say why it cannot be one.
 
@@ -127,9 +135,7 @@ def json_line(row: object) -> bytes | Problem:
         hint = "give dicts, as in {'review': '…'}"
         return Problem("not a row", "", f"the row is a {kind}, not a dict", hint)
     try:
-        return orjson.dumps(
-            dict(row), default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY
-        )
+        return orjson.dumps(dict(row), default=builtin, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
         try:
             return msgspec.json.encode(dict(row))
