@@ -115,7 +115,8 @@ def test_json_lines_settle_one_schema(tmp_path):
 def test_csv_columns_are_matched_by_name(tmp_path):
     """The first file's order counts; each file has its own dialect; ragged rows stay in theirs."""
     put(tmp_path, {
-        "a.csv": "x,y\n1,2\n", "b.csv": "y;x\r\n" + "3;4\r\n" * 9 + "5\r\n", "c.csv": "x,y\n", "d.csv": "",
+        "a.csv": "x,y\n1,2\n", "b.csv": "y;x\r\n" + "3;4\r\n" * 9 + "5\r\n",
+        "c.csv": "x,y\n", "d.csv": "",
         "e.csv": '"y","x"\n"6, 7","8"\n',
     })  # fmt: skip
     reader = open_input(str(tmp_path))

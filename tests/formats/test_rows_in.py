@@ -1,5 +1,6 @@
 """Inputs of rows: every row once, in order, unchanged, and errors that name the place."""
 
+import contextlib
 import datetime
 import decimal
 import hashlib
@@ -21,15 +22,16 @@ from valar_batch.formats.readers import open_input
 def read(reader, wanted=None):
     """Give all kept values, rows (with problems placed) and lines of a reader."""
     kept, rows, lines = [], [], []
-    for chunk in reader.chunks(wanted):
-        assert chunk.first_row == len(rows) + 1
-        assert len(chunk.kept) == len(chunk.rows)
-        kept += chunk.kept.to_pylist()
-        rows += [
-            row.at(*chunk.place(index)) if isinstance(row, Problem) else row
-            for index, row in enumerate(chunk.rows)
-        ]
-        lines += chunk.lines or []
+    with contextlib.closing(reader):
+        for chunk in reader.chunks(wanted):
+            assert chunk.first_row == len(rows) + 1
+            assert len(chunk.kept) == len(chunk.rows)
+            kept += chunk.kept.to_pylist()
+            rows += [
+                row.at(*chunk.place(index)) if isinstance(row, Problem) else row
+                for index, row in enumerate(chunk.rows)
+            ]
+            lines += chunk.lines or []
     return kept, rows, lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,14 @@ def prepare(order: Order, draft: Draft, home: Home, report: Reporter) -> Prepare
     Raises UsageError for a recipe that cannot serve, InputError for an unreadable input, and
     ProblemsFound for rows that cannot be sent, unless they are to be skipped.
     """
-    reader = open_input(order.input, order.reading)
+    with closing(open_input(order.input, order.reading)) as reader:
+        return prepare_rows(order, reader, draft, home, report)
+
+
+def prepare_rows(
+    order: Order, reader: Reader, draft: Draft, home: Home, report: Reporter
+) -> Prepared:
+    """Turn the rows of an input into the batches of `draft`."""
     for notice in reader.notices:
         report(Notice(notice))
     columns = reader.columns()

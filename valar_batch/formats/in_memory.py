@@ -73,6 +73,9 @@ class TableRows:
         """Give the SHA-256 of the rows as they are kept."""
         return self._digest.hexdigest()
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def unfit(error: Exception) -> InputError:
     """Say that a table cannot be read."""
@@ -109,6 +112,9 @@ class DictRows:
     def hexdigest(self) -> str:
         """Give the SHA-256 of the lines."""
         return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def dict_rows(rows: Iterable[object]) -> tuple[DictRows, JsonObjects]:

@@ -66,6 +66,9 @@ class Part(Protocol):
     def hexdigest(self) -> str:
         """Give the SHA-256 of its bytes in hex, once all of it was read."""
 
+    def close(self) -> None:
+        """Let go of it, read or not."""
+
 
 class Family(Protocol):
     """How the parts of an input are read that all have one format.
@@ -106,6 +109,11 @@ class Reader:
         self._family = family
         self._digests: list[str] = []
         self._files: list[FileRows] = []
+
+    def close(self) -> None:
+        """Let go of everything that is open."""
+        for part in self._parts:
+            part.close()
 
     def columns(self) -> list[str]:
         """Name the columns that are known before the rows are read."""
