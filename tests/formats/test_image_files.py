@@ -22,7 +22,7 @@ def test_paths_that_are_read(tmp_path, name) -> None:
     """Relative to the base, absolute, and file URLs, percent-encoded as they are."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "a b.png").write_bytes(PNG)
-    assert ImageFiles(tmp_path)(name.format(base=tmp_path)) == PNG
+    assert ImageFiles(lambda: tmp_path)(name.format(base=tmp_path)) == PNG
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_paths_that_are_refused(tmp_path, name, kind, message, hint) -> None:
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(20_000_001)
     with pytest.raises(ImageRefused) as refused:
-        ImageFiles(tmp_path)(name)
+        ImageFiles(lambda: tmp_path)(name)
     error = refused.value
     assert (error.kind, error.message, error.hint) == (kind, message.format(base=tmp_path), hint)
 
@@ -77,4 +77,4 @@ def test_a_file_that_may_not_be_read(tmp_path) -> None:
     path.write_bytes(PNG)
     path.chmod(0)
     with pytest.raises(ImageRefused, match=r"a\.png may not be read"):
-        ImageFiles(tmp_path)("a.png")
+        ImageFiles(lambda: tmp_path)("a.png")

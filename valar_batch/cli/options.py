@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from valar_batch.core.pack import Limits
+    from valar_batch.core.reading import Reading
     from valar_batch.core.recipe import Recipe
     from valar_batch.formats.layout import Choice
     from valar_batch.formats.targets import Target
@@ -175,11 +176,45 @@ class InputOptions:
         str | None,
         option(
             "--input-format",
-            text="jsonl, csv or parquet, where name and content do not tell.",
+            text="jsonl, csv, tsv, parquet or arrow, where name and content do not tell.",
             panel=INPUT,
             metavar="FORMAT",
         ),
     ] = None
+    csv_delimiter: Annotated[
+        str | None,
+        option(
+            "--csv-delimiter",
+            text="What separates the fields of a CSV, or tab; without it the first records tell.",
+            panel=INPUT,
+            metavar="CHARACTER",
+        ),
+    ] = None
+    csv_quote: Annotated[
+        str | None,
+        option(
+            "--csv-quote",
+            text="What quotes the fields of a CSV, or none; without it the first records tell.",
+            panel=INPUT,
+            metavar="CHARACTER|none",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        option(
+            "--encoding",
+            text="Encoding of text, as in cp1252; without it UTF-8, or UTF-16 with its mark.",
+            panel=INPUT,
+        ),
+    ] = None
+    no_header: Annotated[
+        bool,
+        option(
+            "--no-header",
+            text="The first record of a CSV is a row; its columns are column_1, column_2, …",
+            panel=INPUT,
+        ),
+    ] = False
     on_invalid: Annotated[
         str,
         option(
@@ -198,6 +233,18 @@ class InputOptions:
         int | None,
         option("--batch-bytes", text="The most bytes of a batch, up to 256,000,000.", panel=INPUT),
     ] = None
+
+    def reading(self) -> Reading:
+        """Give how the input is read, as far as the options say it."""
+        from valar_batch.core.reading import Reading
+
+        return Reading(
+            self.input_format,
+            self.csv_delimiter,
+            self.csv_quote,
+            self.encoding,
+            has_header=not self.no_header,
+        )
 
     def limits(self) -> Limits:
         """Give the limits of a batch, which can only be lowered."""

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from valar_batch.runs.run import Run
 
 InputArgument = Annotated[
-    str, typer.Argument(metavar="INPUT", help="A JSONL, CSV or Parquet file, or - for stdin.")
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="A JSONL, CSV, TSV, Parquet or Arrow file, a folder of such, a quoted pattern as in "
+        "'data/**/*.csv.gz', or - for stdin.",
+    ),
 ]
 
 
@@ -62,10 +67,10 @@ def make_order(
     from valar_batch.flow.prepare import Order
 
     return Order(
-        path=path,
+        input=path,
         recipe=recipe.recipe(),
         target=target.target(),
-        input_format=source.input_format,
+        reading=source.reading(),
         limits=source.limits(),
         skip_invalid=source.skip_invalid(),
         name=name,

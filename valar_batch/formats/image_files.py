@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from valar_batch.core.images import HEAD_BYTES, ImageRefused, check_head, check_size
 from valar_batch.core.rules import MAX_IMAGE_BYTES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RELATIVE = "a relative path begins at the input's folder, or here for standard input"
 
 
 class ImageFiles:
-    """Reads images by the paths and file URLs in rows; relative ones begin at the folder `base`."""
+    """Reads images by the paths and file URLs in rows; `base` says where relative ones begin."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Callable[[], Path]) -> None:
         self._base = base
 
     def __call__(self, name: str) -> bytes:
@@ -37,12 +41,12 @@ class ImageFiles:
 
     def _path(self, name: str) -> Path:
         if name[:7].lower() != "file://":
-            return self._base / name
+            return self._base() / name
         parts = urlsplit(name)
         if parts.netloc not in ("", "localhost"):
             message = f"{name} is a file of another machine"
             raise ImageRefused("no file", message, "a file URL is file:///folder/image.png")
-        return self._base / url2pathname(parts.path)
+        return self._base() / url2pathname(parts.path)
 
 
 def content_of(path: Path) -> bytes:

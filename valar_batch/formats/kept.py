@@ -60,20 +60,27 @@ def to_json_objects(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[bytes]:
     if not isinstance(kept, pa.StructArray):
         yield from raw_lines(kept)
         return
-    names = schema.names
-    for values in zip(*map(python_values, kept.flatten()), strict=True):
-        yield encode(dict(zip(names, values, strict=True)))
+    for values in encodable_rows(kept, schema):
+        yield encode(dict(zip(schema.names, values, strict=True)))
 
 
-def json_values(kept: pa.Array[Any]) -> Iterator[Mapping[str, bytes]]:
+def json_values(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[Mapping[str, bytes]]:
     """Give each row's values as JSON, by column; a column that a line of JSON lacks is absent."""
     if not isinstance(kept, pa.StructArray):
         for line in raw_lines(kept):
             yield {name: bytes(raw) for name, raw in decode_texts(line).items()}
         return
-    names = [field.name for field in kept.type]
-    for values in zip(*map(python_values, kept.flatten()), strict=True):
-        yield dict(zip(names, map(encode, values), strict=True))
+    for values in encodable_rows(kept, schema):
+        yield dict(zip(schema.names, map(encode, values), strict=True))
+
+
+def encodable_rows(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[tuple[Any, ...]]:
+    """Give the values of rows that are kept as columns, ready for `encode`."""
+    columns = [
+        list(map(fragment, array.to_pylist())) if is_json_text(field) else python_values(array)
+        for array, field in zip(kept.flatten(), schema, strict=True)
+    ]
+    return zip(*columns, strict=True)
 
 
 def to_text_columns(kept: pa.Array[Any], schema: pa.Schema) -> list[pa.Array[Any]]:
@@ -85,6 +92,11 @@ def to_text_columns(kept: pa.Array[Any], schema: pa.Schema) -> list[pa.Array[Any
         return list(map(text_column, kept.flatten()))
     texts = list(map(decode_texts, raw_lines(kept)))
     return [pa.array([bare(row.get(name)) for row in texts], LARGE) for name in schema.names]
+
+
+def fragment(text: str | None) -> orjson.Fragment | None:
+    """Give JSON text as what it says."""
+    return None if text is None else orjson.Fragment(text)
 
 
 def raw_lines(kept: pa.Array[Any]) -> list[bytes]:

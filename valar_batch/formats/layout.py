@@ -267,7 +267,11 @@ class Layout:
                 added = orjson.dumps({c.name: c.json(outcome) for c in self._added})
                 yield joined(row, added)
             return
-        values = json_values(self._chosen(kept)) if self._input else repeat({}, len(kept))
+        values = (
+            json_values(self._chosen(kept), self._input_schema)
+            if self._input
+            else repeat({}, len(kept))
+        )
         for row_values, outcome in zip(values, outcomes, strict=True):
             line = {}
             for column in self.columns:
