@@ -5,27 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valar_batch.cli.exit_status import Exit, status_of_output
-from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from valar_batch.cli.options import OutputOptions, ScreenOptions
-    from valar_batch.cli.session import Session
     from valar_batch.flow.join import Summary
     from valar_batch.formats.writers import Target
     from valar_batch.runs.run import Run
-
-
-def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> None:
-    """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
-    if target.path is None or overwrite or not target.path.exists():
-        return
-    if not any(run.wrote(target.path) for run in runs):
-        raise UsageError(
-            f"{target.path} exists, and this run did not write it",
-            hint="--overwrite replaces it, once the new file is complete",
-        )
+    from valar_batch.session import Session
 
 
 def deliver(

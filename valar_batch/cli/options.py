@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -14,7 +13,6 @@ from valar_batch.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valar_batch.core.pack import Limits
     from valar_batch.core.recipe import Recipe
 
 INPUT, RECIPE, TARGET, RUN = "Input", "Recipe", "Target", "Run"
@@ -106,26 +104,26 @@ class RecipeOptions:
 
     def recipe(self) -> Recipe:
         """Read files and values: the recipe as flow takes it."""
-        from valar_batch.core.recipe import Recipe
+        from valar_batch.recipes import make_recipe
 
-        return Recipe(
+        return make_recipe(
             model=self.model,
-            prompt=text_or_file(self.prompt, "--prompt"),
-            system=text_or_file(self.system, "--system"),
-            id_column=self.id_column,
+            prompt=self.prompt,
+            system=self.system,
+            id=self.id_column,
             max_output_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.reasoning_effort,
             window=self.window,
-            null_text=self.null_text,
+            null=self.null_text,
             settings=tuple(setting(text) for text in self.settings or ()),
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class InputOptions:
-    """What is read, and what becomes of rows that cannot be sent."""
+    """What is read, and what becomes of rows that cannot be sent: keywords of `make_order`."""
 
     input_format: Annotated[
         str | None,
@@ -154,21 +152,6 @@ class InputOptions:
         int | None,
         option("--batch-bytes", text="The most bytes of a batch, up to 256,000,000.", panel=INPUT),
     ] = None
-
-    def limits(self) -> Limits:
-        """Give the limits of a batch, which can only be lowered."""
-        from valar_batch.core.pack import Limits
-
-        return Limits(
-            lowered(self.batch_size, Limits().requests, 1, "--batch-size"),
-            lowered(self.batch_bytes, Limits().bytes, 4096, "--batch-bytes"),
-        )
-
-    def skip_invalid(self) -> bool:
-        """Whether rows with problems are left out."""
-        if self.on_invalid not in ("stop", "skip"):
-            raise UsageError(f"--on-invalid is stop or skip, not {self.on_invalid!r}")
-        return self.on_invalid == "skip"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -303,18 +286,6 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     return expanded
 
 
-def text_or_file(text: str | None, name: str) -> str | None:
-    """Give text as it is; `@FILE` is what the file holds, without one last line break."""
-    if text is None or not text.startswith("@"):
-        return text
-    try:
-        return Path(text[1:]).read_text("utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        hint = "text that begins with @ is given as a file, too"
-        raise UsageError(f"{name} {text}: {reason}", hint=hint) from error
-
-
 def setting(text: str) -> tuple[str, Any]:
     """Read one `--set`: the value is JSON where it is JSON, else text."""
     import orjson
@@ -326,12 +297,3 @@ def setting(text: str) -> tuple[str, Any]:
         return path, orjson.loads(value)
     except orjson.JSONDecodeError:
         return path, value
-
-
-def lowered(value: int | None, most: int, least: int, name: str) -> int:
-    """Check a limit that can only be lowered."""
-    if value is None:
-        return most
-    if not least <= value <= most:
-        raise UsageError(f"{name} {value}: Valar takes from {least:,} to {most:,}")
-    return value

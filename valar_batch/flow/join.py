@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,7 +14,7 @@ from valar_batch.core.prices import Price
 from valar_batch.core.rules import Status
 from valar_batch.core.wire import Result
 from valar_batch.flow.events import Writing
-from valar_batch.formats.writers import open_output
+from valar_batch.formats.writers import TableWriter, open_output
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import read_lines
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from valar_batch.flow.events import Reporter
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.writers import Target, Writer
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import RunRecord
     from valar_batch.runs.run import Run
@@ -69,31 +69,48 @@ class Summary:
 
 def write_output(run: Run, target: Target, report: Reporter) -> Summary:
     """Write every row of the run once, at its place, with what became of it."""
-    record, summary = run.record, Summary()
-    prices = Prices(record)
-    provenance = {
-        "tool_version": record.tool_version,
-        "run_id": run.id,
-        "recipe": record.recipe_digest,
-        "input_digest": record.input.digest,
-    }
     with run.writing_output() as mark:
-        with open_output(
-            target,
-            record.schema,
-            provenance=provenance,
-            custom_id_is_input=record.custom_id_is_input,
-            mark=mark,
-        ) as writer:
-            for batch in run.batches:
-                outcomes = BatchOutcomes(batch, prices)
-                for rows in batch.rows():
-                    joined = outcomes.join(rows)
-                    writer.write(rows["input"], joined)
-                    for outcome in joined:
-                        summary.add(outcome)
-                    report(Writing(record.totals.rows, summary.rows))
+        with open_output(target, **layout(run), mark=mark) as writer:
+            summary = join(run, writer, report)
         run.add_output(target.path, target.format)
+    return summary
+
+
+def make_table(run: Run, report: Reporter) -> tuple[pa.Table, Summary]:
+    """Give what `write_output` writes as a table in memory."""
+    writer = TableWriter(**layout(run))
+    summary = join(run, writer, report)
+    with run.writing_output():
+        run.add_output(None, "table")
+    return writer.table(), summary
+
+
+def layout(run: Run) -> dict[str, Any]:
+    """Say which columns an output has, and what its metadata tells."""
+    record = run.record
+    return {
+        "schema": record.schema,
+        "custom_id_is_input": record.custom_id_is_input,
+        "provenance": {
+            "tool_version": record.tool_version,
+            "run_id": run.id,
+            "recipe": record.recipe_digest,
+            "input_digest": record.input.digest,
+        },
+    }
+
+
+def join(run: Run, writer: Writer, report: Reporter) -> Summary:
+    """Give a writer the rows beside their outcomes, batch by batch."""
+    summary, prices = Summary(), Prices(run.record)
+    for batch in run.batches:
+        outcomes = BatchOutcomes(batch, prices)
+        for rows in batch.rows():
+            joined = outcomes.join(rows)
+            writer.write(rows["input"], joined)
+            for outcome in joined:
+                summary.add(outcome)
+            report(Writing(run.record.totals.rows, summary.rows))
     return summary
 
 

@@ -108,9 +108,7 @@ def open_output(
     is complete and on the disk; after an error, whatever was there before is untouched. `mark`
     names the temporary file, as in `durable.replacing`.
     """
-    names = output_names(schema.names)
-    if custom_id_is_input and "custom_id" in schema.names:
-        del names["custom_id"]
+    names = added_names(schema, custom_id_is_input=custom_id_is_input)
     if target.path is None:
         stdout = sys.stdout.buffer
         yield text_writer(target.format, stdout, schema, names)
@@ -126,6 +124,14 @@ def open_output(
         else:
             with aside.open("wb") as stream:
                 yield text_writer(target.format, stream, schema, names)
+
+
+def added_names(schema: pa.Schema, *, custom_id_is_input: bool) -> dict[str, str]:
+    """Name the columns that stand beside the input's: outcome field to output column."""
+    names = output_names(schema.names)
+    if custom_id_is_input and "custom_id" in schema.names:
+        del names["custom_id"]
+    return names
 
 
 def text_writer(
@@ -165,7 +171,9 @@ def parquet_schema(
 class ParquetWriter:
     """Writes Parquet in row groups of bounded size. `names`: outcome field to output column."""
 
-    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema, names: dict[str, str]) -> None:
+    def __init__(
+        self, file: pq.ParquetWriter | RowGroups, schema: pa.Schema, names: dict[str, str]
+    ) -> None:
         self._file = file
         self._schema = schema
         self._names = names
@@ -192,6 +200,34 @@ class ParquetWriter:
             self._file.write_table(table, row_group_size=GROUP_ROWS)
         self._batches = []
         self._rows = self._bytes = 0
+
+
+class RowGroups:
+    """Takes row groups as a Parquet file does, and keeps them in memory."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.groups: list[pa.Table] = []
+
+    def write_table(self, table: pa.Table, row_group_size: int) -> None:
+        """Keep a row group, in one piece."""
+        self.groups.append(table.combine_chunks())
+
+
+class TableWriter(ParquetWriter):
+    """Gives the rows that would be in a Parquet file as a table in memory."""
+
+    def __init__(
+        self, schema: pa.Schema, *, provenance: Mapping[str, str], custom_id_is_input: bool
+    ) -> None:
+        names = added_names(schema, custom_id_is_input=custom_id_is_input)
+        self._kept = RowGroups(parquet_schema(schema, names, provenance))
+        super().__init__(self._kept, schema, names)
+
+    def table(self) -> pa.Table:
+        """Give all that was written."""
+        self.flush()
+        return pa.concat_tables([self._kept.schema.empty_table(), *self._kept.groups])
 
 
 class JsonLinesWriter:
