@@ -66,7 +66,9 @@ class ProblemsFound(InputError):
 
     def __str__(self) -> str:
         first = self.tally.first[:SHOWN_PROBLEMS]
-        return "\n".join([self.message, *(f"  {problem}" for problem in first), f"all: {self.path}"])
+        return "\n".join(
+            [self.message, *(f"  {problem}" for problem in first), f"all: {self.path}"]
+        )
 
 
 @dataclass(frozen=True, slots=True)
