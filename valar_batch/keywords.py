@@ -46,13 +46,9 @@ Input: TypeAlias = File | ArrowStream | Iterable[Mapping[str, Any]]
 """What `submit` and `run` read: a path, a table or a frame, or dicts."""
 
 
-class RecipeKeywords(TypedDict, total=False):
-    """How a row becomes a request."""
+class RecipeFields(TypedDict, total=False):
+    """How a row becomes a request: what a recipe may say, in a file too."""
 
-    recipe: Annotated[
-        File | Mapping[str, Any] | None,
-        "a TOML file with any of the options below, or a mapping of them; keywords win over it",
-    ]
     model: Annotated[str | None, "the model that answers"]
     prompt: Annotated[
         str | None, "template of the prompt, as in 'Sentiment of: {{ review }}', or '@FILE'"
@@ -67,7 +63,9 @@ class RecipeKeywords(TypedDict, total=False):
     tools: Annotated[
         File | Sequence[Mapping[str, Any]] | None, "tools that a model may call: a file, a list"
     ]
-    images: Annotated[Sequence[str] | None, "columns whose images go with the prompt"]
+    image: Annotated[
+        str | Sequence[str] | None, "column, or columns, whose images go with the prompt"
+    ]
     window: Annotated[str | None, "completion window: standard (the default) or flex"]
     max_output_tokens: Annotated[int | None, "the most tokens of an answer"]
     temperature: Annotated[float | None, "from 0 to 2"]
@@ -76,8 +74,17 @@ class RecipeKeywords(TypedDict, total=False):
     null: Annotated[
         str | None, "what to write into a prompt for a null; without it a null is a problem"
     ]
-    settings: Annotated[
+    set: Annotated[
         Mapping[str, Any] | None, "other fields of the request, as in {'metadata.team': 'support'}"
+    ]
+
+
+class RecipeKeywords(RecipeFields, total=False):
+    """What a recipe may say, and the recipe that it is added to."""
+
+    recipe: Annotated[
+        File | Mapping[str, Any] | None,
+        "a TOML file with any of the above, or a mapping of them; what is given beside it wins",
     ]
 
 
@@ -132,9 +139,18 @@ class SubmitKeywords(
 
 
 class OutputKeywords(TypedDict, total=False):
-    """How the rows are written."""
+    """Which columns are given, and how a file of them is written."""
 
+    columns: Annotated[
+        str | Sequence[str] | None, "the columns to give, in this order; by default all"
+    ]
+    flatten: Annotated[
+        bool | None, "make each top-level field of the answers' schema a column of its own", False
+    ]
+    keep_response: Annotated[bool | None, "add a column with the whole response", False]
     format: Annotated[str | None, "the format of the file, whatever its name says"]
+    compression: Annotated[str | None, "the compression of the file, as in zstd, gzip or none"]
+    row_group_size: Annotated[int | None, "rows in a row group of Parquet or a batch of Arrow"]
     overwrite: Annotated[bool | None, "replace a file that this run did not write", False]
     concurrency: Annotated[int | None, "the most results fetched at a time", 200]
 

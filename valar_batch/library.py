@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from valar_batch.errors import UsageError
 from valar_batch.events import Notice
-from valar_batch.flow.join import Summary, make_table, write_output
+from valar_batch.flow.join import Join, Summary
 from valar_batch.flow.prepare import ProblemsFound
 from valar_batch.flow.status import Standing
-from valar_batch.formats.writers import output_target
+from valar_batch.formats.layout import Choice
+from valar_batch.formats.targets import TABLE, output_target
 from valar_batch.keywords import (
     FetchKeywords,
     File,
@@ -34,7 +35,7 @@ from valar_batch.keywords import (
 from valar_batch.orders import make_order
 from valar_batch.progress import displaying
 from valar_batch.recipes import make_recipe
-from valar_batch.session import Session, check_output, look, open_home
+from valar_batch.session import Session, check_columns, check_output, look, open_home
 from valar_batch.settings import LOCAL, choose_target
 from valar_batch.wording import counts, dollars, plural
 
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
     from valar_batch.events import Event, Reporter
     from valar_batch.flow.prepare import Order
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run as RunFolder
 
 
@@ -152,13 +153,14 @@ def fetch(
     Without `wait`, rows whose answer is not there yet are `pending`. This never sends anything;
     once all answers are here it needs neither key nor network.
     """
-    the_run, target = find(run), target_of(to, options)
+    the_run, target, choice = find(run), target_of(to, options), choice_of(options)
     check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
     with reporting_to(options) as report:
+        join = Join(the_run, target, choice, report)
         if not the_run.is_collected():
             with session_on(the_run.record.target, report, options, the_run) as session:
-                collect(session, the_run, options, wait=wait)
-        return deliver(the_run, target, report)
+                collect(session, the_run, join, options, wait=wait)
+        return deliver(the_run, target, join, report)
 
 
 @overload
@@ -181,7 +183,7 @@ def run(
     Gives a table of the input's columns and the answers', or with `to` writes a file. Called again
     after a crash, it goes on where it was.
     """
-    order, target = order_of(input, options), target_of(to, options)
+    order, target, choice = order_of(input, options), target_of(to, options), choice_of(options)
     overwrite = bool(options.get("overwrite"))
     check_output(target, open_home().runs(), overwrite=overwrite)
     with reporting_to(options) as report:
@@ -190,32 +192,45 @@ def run(
                 order,
                 again=bool(options.get("again")),
                 allow=lambda runs: check_output(target, runs, overwrite=overwrite),
+                announce=lambda run: check_columns(run, choice),
             )
-            collect(session, submitted.run, options, wait=True)
-        return deliver(submitted.run, target, report)
+            join = Join(submitted.run, target, choice, report)
+            collect(session, submitted.run, join, options, wait=True)
+        return deliver(submitted.run, target, join, report)
 
 
 def order_of(source: Input, options: SubmitKeywords | RunKeywords) -> Order:
     """Put the options together as flow takes them."""
     given = chosen(options, RecipeKeywords)
-    recipe = given.pop("recipe", None)
-    if isinstance(recipe, Mapping):
-        given, recipe = {**recipe, **given}, None
     return make_order(
         os.fspath(source) if isinstance(source, os.PathLike) else source,
-        make_recipe(recipe, **given),
+        make_recipe(given.pop("recipe", None), **given),
         choose_target(options.get("base_url"), local=bool(options.get("local"))),
         **chosen(options, InputKeywords),
     )
 
 
-def target_of(to: File | None, options: FetchKeywords | RunKeywords) -> Target | None:
-    """Read where the rows go; None is a table in memory."""
+def target_of(to: File | None, options: FetchKeywords | RunKeywords) -> Target:
+    """Read where the rows go."""
     if to is None:
-        return None
-    if os.fspath(to) == "-":
+        return TABLE
+    path = os.fspath(to)
+    if path == "-":
         raise UsageError("to: - is for the command line", hint="leave it out to be given a table")
-    return output_target(os.fspath(to), options.get("format"))
+    return output_target(
+        path, options.get("format"), options.get("compression"), options.get("row_group_size")
+    )
+
+
+def choice_of(options: FetchKeywords | RunKeywords) -> Choice:
+    """Read which columns are wanted."""
+    columns = options.get("columns")
+    names = columns.split(",") if isinstance(columns, str) else columns
+    return Choice(
+        tuple(names) if names else None,
+        flatten=bool(options.get("flatten")),
+        keep_response=bool(options.get("keep_response")),
+    )
 
 
 @contextlib.contextmanager
@@ -262,20 +277,18 @@ def find(run: Run | str | None) -> RunFolder:
     return open_home().find(run.id if isinstance(run, Run) else run)
 
 
-def collect(session: Session, run: RunFolder, options: Mapping[str, Any], *, wait: bool) -> None:
+def collect(
+    session: Session, run: RunFolder, join: Join, options: Mapping[str, Any], *, wait: bool
+) -> None:
     """Bring the answers home."""
-    session.collect(run, concurrency=options.get("concurrency") or 200, wait=wait)
+    most = options.get("concurrency") or 200
+    session.collect(run, concurrency=most, wait=wait, on_collected=join.on_collected)
 
 
-def deliver(run: RunFolder, target: Target | None, report: Reporter) -> pa.Table | Written:
+def deliver(run: RunFolder, target: Target, join: Join, report: Reporter) -> pa.Table | Written:
     """Write a run's output, or give it as a table, and report what is in it."""
-    given: pa.Table | Written
-    if target is None or target.path is None:
-        given, summary = make_table(run, report)
-    else:
-        summary = write_output(run, target, report)
-        given = Written(target.path, run.id, summary)
-    report(Notice(closing_line(run, summary)))
+    given = join.table() if target.path is None else Written(target.path, run.id, join.write())
+    report(Notice(closing_line(run, join.summary)))
     return given
 
 

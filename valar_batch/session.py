@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from valar_batch.flow.prepare import Order
     from valar_batch.flow.status import Standing
     from valar_batch.flow.submit import Submitted
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.layout import Choice
+    from valar_batch.formats.targets import Target
+    from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run
 
@@ -77,15 +79,30 @@ def look(run: Run, api_key: str | None = None) -> Standing:
         return standing_of(run, connect)
 
 
-def check_output(target: Target | None, runs: Iterable[Run], *, overwrite: bool) -> None:
+def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> None:
     """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
-    if target is None or target.path is None or overwrite or not target.path.exists():
+    if target.path is None or overwrite or not target.path.exists():
         return
-    if not any(run.wrote(target.path) for run in runs):
+    if target.is_folder:
+        from valar_batch.formats.parts import writers_of
+
+        if not writers_of(target.path) <= {run.id for run in runs}:
+            raise UsageError(
+                f"{target.path} holds files that this run did not write",
+                hint="name a new or an empty folder; --overwrite replaces other runs' parts",
+            )
+    elif not any(run.wrote(target.path) for run in runs):
         raise UsageError(
             f"{target.path} exists, and this run did not write it",
             hint="--overwrite replaces it, once the new file is complete",
         )
+
+
+def check_columns(run: Run, choice: Choice) -> None:
+    """Refuse columns that the output cannot have. Raises UsageError."""
+    from valar_batch.flow.join import layout_for
+
+    layout_for(run.record, choice)
 
 
 @dataclass(slots=True)
@@ -145,9 +162,24 @@ class Session:
         key = self.home.fingerprint(self.connection.api_key)
         send(run, self.valar, key, self.report, resend=resend)
 
-    def collect(self, run: Run, *, concurrency: int, wait: bool) -> None:
+    def collect(
+        self,
+        run: Run,
+        *,
+        concurrency: int,
+        wait: bool,
+        on_collected: Callable[[BatchFolder], None],
+    ) -> None:
         """Bring home what was sent of a run."""
         from valar_batch.flow.collect import Pace, collect
 
         pace = Pace(concurrency, missing_after())
-        collect(run, self.valar, self.connection, self.report, pace, wait=wait)
+        collect(
+            run,
+            self.valar,
+            self.connection,
+            self.report,
+            pace,
+            wait=wait,
+            on_collected=on_collected,
+        )

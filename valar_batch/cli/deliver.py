@@ -9,7 +9,7 @@ from valar_batch.cli.exit_status import Exit, status_of_output
 if TYPE_CHECKING:
     from valar_batch.cli.options import OutputOptions, ScreenOptions
     from valar_batch.flow.join import Summary
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run
     from valar_batch.session import Session
 
@@ -18,10 +18,11 @@ def deliver(
     session: Session, run: Run, target: Target, output: OutputOptions, *, wait: bool
 ) -> Summary:
     """Collect a run and write its output."""
-    from valar_batch.flow.join import write_output
+    from valar_batch.flow.join import Join
 
-    session.collect(run, concurrency=output.concurrency, wait=wait)
-    return write_output(run, target, session.report)
+    join = Join(run, target, output.choice(), session.report)
+    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=join.on_collected)
+    return join.write()
 
 
 def conclude(

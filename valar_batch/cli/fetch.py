@@ -34,17 +34,16 @@ def command(
     """
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.session import open_session
-    from valar_batch.flow.join import write_output
-    from valar_batch.formats.writers import output_target
+    from valar_batch.flow.join import Join
     from valar_batch.progress import reporting
     from valar_batch.session import check_output, open_home
 
-    out = output_target(output.to, output.output_format)
+    out = output.target()
     run = open_home().find(name)
     check_output(out, [run], overwrite=output.overwrite)
     if run.is_collected():
         with reporting(screen.progress, quiet=screen.quiet) as report:
-            summary = write_output(run, out, report)
+            summary = Join(run, out, output.choice(), report).write()
     else:
         with open_session(run.record.target, screen, run) as session:
             summary = deliver(session, run, out, output, wait=not no_wait)

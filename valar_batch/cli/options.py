@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from valar_batch.core.recipe import Recipe
+    from valar_batch.formats.layout import Choice
+    from valar_batch.formats.targets import Target
 
 INPUT, RECIPE, TARGET, RUN = "Input", "Recipe", "Target", "Run"
 OUTPUT, SCREEN = "Output", "Screen"
@@ -28,6 +30,16 @@ def option(*names: str, text: str, panel: str, metavar: str | None = None, **mor
 class RecipeOptions:
     """How a row becomes a request."""
 
+    recipe_file: Annotated[
+        str | None,
+        option(
+            "--recipe",
+            text="TOML file with these options by their names, as in max_output_tokens = 200; "
+            "what is given on the command line wins.",
+            panel=RECIPE,
+            metavar="FILE",
+        ),
+    ] = None
     model: Annotated[
         str | None, option("--model", "-m", text="The model that answers.", panel=RECIPE)
     ] = None
@@ -46,6 +58,25 @@ class RecipeOptions:
         str | None,
         option(
             "--system", text="Template of a system message.", panel=RECIPE, metavar="TEXT|@FILE"
+        ),
+    ] = None
+    schema: Annotated[
+        str | None,
+        option(
+            "--schema",
+            text="JSON Schema of the answers, a file or a pydantic model: they become typed "
+            "columns.",
+            panel=RECIPE,
+            metavar="FILE|PACKAGE:MODEL",
+        ),
+    ] = None
+    tools: Annotated[
+        str | None,
+        option(
+            "--tools",
+            text="JSON file with the tools that the model may call.",
+            panel=RECIPE,
+            metavar="FILE",
         ),
     ] = None
     id_column: Annotated[
@@ -107,17 +138,20 @@ class RecipeOptions:
         from valar_batch.recipes import make_recipe
 
         return make_recipe(
+            self.recipe_file,
             model=self.model,
             prompt=self.prompt,
             system=self.system,
             id=self.id_column,
+            schema=self.schema,
+            tools=self.tools,
+            window=self.window,
             max_output_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.reasoning_effort,
-            window=self.window,
             null=self.null_text,
-            settings=tuple(setting(text) for text in self.settings or ()),
+            set=dict(map(setting, self.settings or ())),
         )
 
 
@@ -198,14 +232,15 @@ class SubmitOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OutputOptions:
-    """Where the rows go."""
+    """Where the rows go, and in which form."""
 
     to: Annotated[
         str,
         option(
             "--to",
             "-o",
-            text="Output file: .parquet, .jsonl or .csv; - is JSONL on standard output.",
+            text="Output: .parquet, .arrow, .jsonl, .csv or .tsv, text also .gz or .zst; FOLDER/ "
+            "for a Parquet file per batch; - is JSONL on standard output.",
             panel=OUTPUT,
             metavar="OUT",
         ),
@@ -214,9 +249,49 @@ class OutputOptions:
         str | None,
         option(
             "--format",
-            text="parquet, jsonl or csv, whatever the name says.",
+            text="parquet, arrow, jsonl, csv or tsv, whatever the name says.",
             panel=OUTPUT,
             metavar="FORMAT",
+        ),
+    ] = None
+    columns: Annotated[
+        list[str] | None,
+        option(
+            "--columns",
+            text="The columns to write, in this order, separated by commas.",
+            panel=OUTPUT,
+            metavar="NAME,…",
+        ),
+    ] = None
+    flatten: Annotated[
+        bool,
+        option(
+            "--flatten",
+            text="Make each top-level field of the answers' schema a column of its own.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    keep_response: Annotated[
+        bool,
+        option("--keep-response", text="Add a column with the whole response.", panel=OUTPUT),
+    ] = False
+    compression: Annotated[
+        str | None,
+        option(
+            "--compression",
+            text="Parquet: zstd (the default), snappy, gzip, lz4, brotli or none. Arrow: zstd, lz4 "
+            "or none. Text: gzip or zstd.",
+            panel=OUTPUT,
+            metavar="NAME",
+        ),
+    ] = None
+    row_group_rows: Annotated[
+        int | None,
+        option(
+            "--row-group-size",
+            text="Rows in a row group of Parquet or a record batch of Arrow.",
+            panel=OUTPUT,
+            metavar="ROWS",
         ),
     ] = None
     overwrite: Annotated[
@@ -227,6 +302,19 @@ class OutputOptions:
         int,
         option("--concurrency", text="The most results fetched at a time.", panel=OUTPUT, min=1),
     ] = 200
+
+    def target(self) -> Target:
+        """Say where the output goes."""
+        from valar_batch.formats.targets import output_target
+
+        return output_target(self.to, self.output_format, self.compression, self.row_group_rows)
+
+    def choice(self) -> Choice:
+        """Say which columns it has."""
+        from valar_batch.formats.layout import Choice
+
+        names = [name for text in self.columns or () for name in text.split(",")]
+        return Choice(tuple(names) or None, self.flatten, self.keep_response)
 
 
 @dataclasses.dataclass(frozen=True)

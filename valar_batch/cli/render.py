@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from valar_batch.flow.join import Summary
     from valar_batch.flow.prepare import Estimate, Prepared
     from valar_batch.flow.status import Standing
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run
 
 SHOWN_ERRORS = 3

@@ -36,17 +36,17 @@ def command(
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.render import problems_shown, say
     from valar_batch.cli.session import open_session
-    from valar_batch.formats.writers import output_target
-    from valar_batch.session import check_output, open_home
+    from valar_batch.session import check_columns, check_output, open_home
 
     order = order_of(path, recipe, source, target, submission.name)
-    out = output_target(output.to, output.output_format)
+    out = output.target()
     check_output(out, list(open_home().runs()), overwrite=output.overwrite)
     with problems_shown(path), open_session(order.target, screen) as session:
         submitted = session.submit(
             order,
             again=submission.again,
             allow=lambda runs: check_output(out, runs, overwrite=output.overwrite),
+            announce=lambda run: check_columns(run, output.choice()),
         )
         summary = deliver(session, submitted.run, out, output, wait=True)
     if not (screen.quiet or submitted.sent.posted):

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import msgspec
+import pyarrow as pa
 
+from valar_batch.core.answer_schema import AnswerReader
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.outcome import Outcome, outcome_of
+from valar_batch.core.outcome import Outcome, OutcomeReader
 from valar_batch.core.prices import Price
 from valar_batch.core.rules import Status
-from valar_batch.core.wire import Result
 from valar_batch.flow.events import Writing
-from valar_batch.formats.writers import TableWriter, open_output
+from valar_batch.formats.layout import layout_of
+from valar_batch.formats.parts import clear_folder, part_path
+from valar_batch.formats.typed import AnswerColumn
+from valar_batch.formats.writers import open_output, table_writer
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pyarrow as pa
-
+    from valar_batch.core.wire import Result
     from valar_batch.flow.events import Reporter
-    from valar_batch.formats.writers import Target, Writer
+    from valar_batch.formats.layout import Choice, Layout
+    from valar_batch.formats.targets import Target
+    from valar_batch.formats.writers import Writer
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import RunRecord
     from valar_batch.runs.run import Run
-
-decode_result = msgspec.json.Decoder(Result).decode
 
 
 @dataclass(slots=True)
@@ -67,51 +69,112 @@ class Summary:
         return self.rows == self.statuses[Status.COMPLETED]
 
 
-def write_output(run: Run, target: Target, report: Reporter) -> Summary:
-    """Write every row of the run once, at its place, with what became of it."""
-    with run.writing_output() as mark:
-        with open_output(target, **layout(run), mark=mark) as writer:
-            summary = join(run, writer, report)
-        run.add_output(target.path, target.format)
-    return summary
+def layout_for(record: RunRecord, choice: Choice) -> Layout:
+    """Lay out the output of a run. Raises UsageError for a choice that cannot be."""
+    answer = None
+    if record.recipe.answer is not None:
+        answer = AnswerColumn(record.recipe.answer.schema)
+    return layout_of(
+        record.schema,
+        choice,
+        optional=record.optional_columns,
+        answer=answer,
+        custom_id_is_input=record.custom_id_is_input,
+    )
 
 
-def make_table(run: Run, report: Reporter) -> tuple[pa.Table, Summary]:
-    """Give what `write_output` writes as a table in memory."""
-    writer = TableWriter(**layout(run))
-    summary = join(run, writer, report)
-    with run.writing_output():
-        run.add_output(None, "table")
-    return writer.table(), summary
-
-
-def layout(run: Run) -> dict[str, Any]:
-    """Say which columns an output has, and what its metadata tells."""
+def provenance_of(run: Run) -> dict[str, str]:
+    """Say where an output comes from."""
     record = run.record
     return {
-        "schema": record.schema,
-        "custom_id_is_input": record.custom_id_is_input,
-        "provenance": {
-            "tool_version": record.tool_version,
-            "run_id": run.id,
-            "recipe": record.recipe_digest,
-            "input_digest": record.input.digest,
-        },
+        "tool_version": record.tool_version,
+        "run_id": run.id,
+        "recipe": record.recipe_digest,
+        "input_digest": record.input.digest,
     }
 
 
-def join(run: Run, writer: Writer, report: Reporter) -> Summary:
-    """Give a writer the rows beside their outcomes, batch by batch."""
-    summary, prices = Summary(), Prices(run.record)
-    for batch in run.batches:
-        outcomes = BatchOutcomes(batch, prices)
+class Join:
+    """Writes the rows of a run, each once and at its place, with what became of it."""
+
+    def __init__(self, run: Run, target: Target, choice: Choice, report: Reporter) -> None:
+        self.summary = Summary()
+        self._run = run
+        self._target = target
+        self._report = report
+        self._layout = layout_for(run.record, choice)
+        self._written: set[int] = set()
+        answer = run.record.recipe.answer
+        self._reader = OutcomeReader(
+            Prices(run.record).of,
+            self._layout.optional,
+            AnswerReader(answer.schema) if answer is not None else None,
+        )
+
+    def write(self) -> Summary:
+        """Write the whole output, or what is not written of it yet."""
+        run, target = self._run, self._target
+        with run.writing_output() as mark:
+            if target.is_folder:
+                self._clear_folder()
+                for batch in run.batches:
+                    if batch.number not in self._written:
+                        self._write_part(batch, mark)
+            else:
+                layout = self._with_dictionaries() if target.format == "arrow" else self._layout
+                with open_output(
+                    target, layout, provenance=provenance_of(run), mark=mark
+                ) as writer:
+                    for batch in run.batches:
+                        self._write_batch(batch, writer)
+            run.add_output(target.path, target.format)
+        return self.summary
+
+    def table(self) -> pa.Table:
+        """Give the whole output as a table in memory."""
+        groups: list[pa.Table] = []
+        writer = table_writer(self._with_dictionaries(), provenance_of(self._run), groups.append)
+        for batch in self._run.batches:
+            self._write_batch(batch, writer)
+        writer.finish()
+        with self._run.writing_output():
+            self._run.add_output(None, self._target.format)
+        return pa.concat_tables(groups)
+
+    def _with_dictionaries(self) -> Layout:
+        kept = (rows["input"] for batch in self._run.batches for rows in batch.rows())
+        return self._layout.with_one_dictionary_each(kept)
+
+    def on_collected(self, batch: BatchFolder) -> None:
+        """In a folder, write the part of a batch whose results are all here."""
+        if not self._target.is_folder:
+            return
+        with self._run.writing_output() as mark:
+            self._clear_folder()
+            self._write_part(batch, mark)
+
+    def _clear_folder(self) -> None:
+        """Make the folder, and remove the parts of other runs."""
+        if self._target.path is not None and not self._written:
+            clear_folder(self._target.path, self._run.id)
+
+    def _write_part(self, batch: BatchFolder, mark: str) -> None:
+        if self._target.path is None:
+            return
+        part = replace(self._target, path=part_path(self._target.path, batch.number))
+        provenance = provenance_of(self._run)
+        with open_output(part, self._layout, provenance=provenance, mark=mark) as writer:
+            self._write_batch(batch, writer)
+        self._written.add(batch.number)
+
+    def _write_batch(self, batch: BatchFolder, writer: Writer) -> None:
+        outcomes = BatchOutcomes(batch, self._reader)
         for rows in batch.rows():
             joined = outcomes.join(rows)
             writer.write(rows["input"], joined)
             for outcome in joined:
-                summary.add(outcome)
-            report(Writing(run.record.totals.rows, summary.rows))
-    return summary
+                self.summary.add(outcome)
+            self._report(Writing(self._run.record.totals.rows, self.summary.rows))
 
 
 class Prices:
@@ -137,12 +200,12 @@ class Prices:
 class BatchOutcomes:
     """The outcomes of one batch by custom_id; of two results for one id, the later counts."""
 
-    def __init__(self, batch: BatchFolder, prices: Prices) -> None:
+    def __init__(self, batch: BatchFolder, reader: OutcomeReader) -> None:
         record = batch.read()
         self._outcomes: dict[str, Outcome] = {}
         for line in read_lines(batch.spool_path):
-            result = decode_result(line)
-            self._outcomes[result.custom_id] = outcome_of(result, prices.of(result), record.attempt)
+            outcome = reader.read(line, record.attempt)
+            self._outcomes[outcome.custom_id or ""] = outcome
         sent = record.state not in UNSENT
         ended = record.state in (BatchState.SETTLED, BatchState.COLLECTED)
         self._absent = Status.MISSING if ended else Status.PENDING
