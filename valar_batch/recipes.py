@@ -88,7 +88,7 @@ def resolved(fields: Mapping[str, Any], folder: Path, source: str) -> dict[str, 
     read: dict[str, Any] = {**simple}
     for name in ("prompt", "system"):
         if name in read:
-            read[name] = text_or_file(read[name], source or f"--{name} ", folder)
+            read[name] = text_or_file(read[name], f"{source or '--'}{name} ", folder)
     if fields.get("schema") is not None:
         read["schema"] = schema_in(fields["schema"], folder)
     if fields.get("tools") is not None:

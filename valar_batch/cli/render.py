@@ -120,6 +120,8 @@ def advise(run: Run, summary: Summary) -> str:
         return f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
         return "the column error says why; send those rows again as an input of their own"
+    if summary.misfits:
+        return f"{plural(summary.misfits, 'answer')} without a value: the column error says why"
     if statuses[Status.INVALID]:
         return f"what is wrong with the invalid rows: {run.problems_path}"
     return ""
@@ -137,6 +139,7 @@ def summary_json(run: Run, summary: Summary, target: Target) -> dict[str, Any]:
         "output_tokens": summary.output_tokens,
         "cost_usd": round(summary.cost_usd, 12),
         "rows_without_price": summary.unpriced,
+        "answers_without_value": summary.misfits,
         "is_rehearsal": run.record.target == LOCAL,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -76,7 +77,7 @@ class Recipe:
                     f"--set {path}: the input comes from --prompt or from the rows",
                     hint="use --prompt, --system, or a column prompt, input or messages",
                 )
-            set_path(fields, path, value)
+            set_path(fields, path, deepcopy(value))
         return fields
 
 

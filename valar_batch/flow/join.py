@@ -15,7 +15,7 @@ from valar_batch.core.prices import Price
 from valar_batch.core.rules import Status
 from valar_batch.flow.events import Writing
 from valar_batch.formats.layout import layout_of
-from valar_batch.formats.parts import clear_folder, part_path
+from valar_batch.formats.parts import clear_folder, part_path, place_beside
 from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output, table_writer
 from valar_batch.runs.run import UNSENT
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 class Summary:
     """What the output holds: rows by status, tokens, and USD where every price is known.
 
-    `errors` counts the messages of rows that did not complete.
+    `misfits` counts answers that do not fit the schema, `errors` the messages of all rows that have
+    one.
     """
 
     rows: int = 0
@@ -48,6 +49,7 @@ class Summary:
     output_tokens: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    misfits: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
@@ -60,13 +62,15 @@ class Summary:
         self.cost_usd += outcome.cost_usd or 0.0
         if outcome.cost_usd is None and outcome.input_tokens is not None:
             self.unpriced += 1
+        if outcome.error is not None and outcome.status == Status.COMPLETED:
+            self.misfits += 1
         if outcome.error is not None and (outcome.error in self.errors or len(self.errors) < 1000):
             self.errors[outcome.error] += 1
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row has its answer."""
-        return self.rows == self.statuses[Status.COMPLETED]
+        """Whether every row has its answer, and one that fits the schema where there is one."""
+        return self.rows == self.statuses[Status.COMPLETED] and not self.misfits
 
 
 def layout_for(record: RunRecord, choice: Choice) -> Layout:
@@ -162,8 +166,13 @@ class Join:
         if self._target.path is None:
             return
         part = replace(self._target, path=part_path(self._target.path, batch.number))
-        provenance = provenance_of(self._run)
-        with open_output(part, self._layout, provenance=provenance, mark=mark) as writer:
+        with open_output(
+            part,
+            self._layout,
+            provenance=provenance_of(self._run),
+            mark=mark,
+            beside=place_beside(self._target.path),
+        ) as writer:
             self._write_batch(batch, writer)
         self._written.add(batch.number)
 

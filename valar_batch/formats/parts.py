@@ -20,6 +20,15 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.parquet"
 
 
+def place_beside(folder: Path) -> Path | None:
+    """Give what unfinished parts are put beside: the folder, so that nobody reads them in it.
+
+    None is the part itself, where the folder is the top of a file system of its own.
+    """
+    is_top = folder.stat().st_dev != folder.parent.stat().st_dev
+    return None if is_top else folder.resolve()
+
+
 def writers_of(folder: Path) -> set[str]:
     """Name the runs that wrote what is in a folder; an empty name stands for anything else.
 

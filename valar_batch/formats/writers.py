@@ -17,6 +17,7 @@ from valar_batch.formats.targets import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import BinaryIO
 
     from valar_batch.core.outcome import Outcome
@@ -51,21 +52,21 @@ def open_output(
     *,
     provenance: Mapping[str, str],
     mark: str | None = None,
+    beside: Path | None = None,
 ) -> Iterator[Writer]:
     """Open an output: a file, or the standard output.
 
     `provenance` goes into the metadata of Parquet and Arrow, under `valar_batch.`. A file takes its
     place once it is complete and on the disk; after an error, whatever was there before is
-    untouched. `mark` names the temporary file, as in `durable.replacing`.
+    untouched. `mark` and `beside` say where it is until then, as in `durable.replacing`.
     """
     with contextlib.ExitStack() as stack:
         if target.path is None:
             stream: BinaryIO = sys.stdout.buffer
             stack.callback(stream.flush)
         else:
-            stream = stack.enter_context(
-                stack.enter_context(replacing(target.path, mark=mark)).open("wb")
-            )
+            aside = stack.enter_context(replacing(target.path, mark=mark, beside=beside))
+            stream = stack.enter_context(aside.open("wb"))
         writer = WRITERS[target.format](stack, stream, layout, target, provenance)
         yield writer
         writer.finish()
