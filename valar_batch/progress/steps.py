@@ -13,7 +13,7 @@ from valar_batch.flow.events import (
     Waiting,
     Writing,
 )
-from valar_batch.wording import amount
+from valar_batch.wording import amount, plural
 
 WIDTH = 28
 """Characters of a bar."""
@@ -33,7 +33,7 @@ def describe(event: Event) -> str:
         case Waiting(what, seconds, error):
             return f"{what}: {error}; trying again in {seconds:.0f} s"
         case Preparing(rows, requests, problems):
-            tail = f", {problems:,} rows with problems" if problems else ""
+            tail = f", {plural(problems, 'row')} with problems" if problems else ""
             return f"prepared {rows:,} rows, {requests:,} requests{tail}"
         case Sending(batches, sent, total, sent_bytes):
             return (
@@ -80,7 +80,7 @@ def steps_of(event: Event) -> list[Step]:
     """Say which steps an event moves."""
     match event:
         case Preparing(rows, _, problems):
-            detail = f"{problems:,} rows with problems" if problems else ""
+            detail = f"{plural(problems, 'row')} with problems" if problems else ""
             return [Step("preparing", rows, None, detail, is_rated=True)]
         case Sending(batches, sent, total, sent_bytes):
             detail = f"{amount(min(sent_bytes, total))} of {amount(total)}"
