@@ -387,13 +387,16 @@ def run_notebook(notebook: Any) -> Any:
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
-    # Without any folder of kernels there is the one of this Python alone.
-    kernel = AsyncKernelManager(
-        kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[])
-    )
     fresh = nbformat.from_dict(copy.deepcopy(notebook))
     metadata = copy.deepcopy(notebook.metadata)
     with sandbox() as folder:
+        kernel = AsyncKernelManager(
+            # Without any folder of kernels there is the one of this Python alone.
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+            kernel_name="python3",
+            connection_file=str(folder / "kernel.json"),
+            transport="ipc",
+        )
         client = NotebookClient(
             fresh,
             km=kernel,
@@ -401,7 +404,8 @@ def run_notebook(notebook: Any) -> Any:
             record_timing=False,
             resources={"metadata": {"path": str(folder / "samples")}},
         )
-        client.execute(env={**environment(folder), "PYTHONPATH": os.pathsep.join(sys.path)})
+        client.owns_km = True  # so that the kernel ends with the run
+        client.execute(env=environment(folder, PYTHONPATH=str(ROOT)))
         text = nbformat.writes(fresh).replace(str(folder), FOLDER)
     printed = nbformat.reads(text, nbformat.NO_CONVERT)
     printed.metadata = metadata  # without the version of this Python

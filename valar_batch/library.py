@@ -298,7 +298,6 @@ def closing_line(run: RunFolder, summary: Summary) -> str:
     if summary.unpriced:
         cost += f" and {plural(summary.unpriced, 'row')} whose price is unknown"
     if run.record.target == LOCAL:
-        cost += " at Valar's prices, a rehearsal for nothing"
-    rows = f"{plural(summary.rows, 'row')}: {counts(summary.statuses)}"
+        cost += " at Valar's prices; it was a rehearsal and cost nothing"
     tokens = f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out"
-    return f"{run.id}: {rows}; {tokens}; {cost}"
+    return f"{run.id}: {counts(summary.statuses)}; {tokens}; {cost}"

@@ -238,7 +238,7 @@ def test_events(tickets, target, capfd) -> None:
     assert (collected.requests, collected.settled, collected.fetched) == (5, 5, 5)
     assert {status: n for status, n in collected.statuses.items() if n} == {"completed": 5}
     assert last[events.Writing] == events.Writing(rows=5, written=5)
-    assert last[events.Notice].text.startswith(f"{run.id}: 5 rows: 5 completed; ")
+    assert last[events.Notice].text.startswith(f"{run.id}: 5 completed; ")
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert capfd.readouterr() == ("", "")
 
@@ -252,7 +252,7 @@ def test_plain_lines(tickets, target, capfd) -> None:
     assert lines[0] == "prepared 5 rows, 5 requests"
     assert lines[-2] == "written 5 of 5 rows"
     run_id = table.schema.metadata[b"valar_batch.run_id"].decode()
-    assert lines[-1].startswith(f"{run_id}: 5 rows: 5 completed; ")
+    assert lines[-1].startswith(f"{run_id}: 5 completed; ")
 
 
 def test_an_interrupt(tickets, target) -> None:

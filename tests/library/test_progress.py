@@ -8,7 +8,7 @@ from valar_batch.errors import UsageError
 from valar_batch.events import Collecting, Notice, Preparing, Sending, Waiting, Writing
 from valar_batch.flow.events import silent
 from valar_batch.progress import displaying
-from valar_batch.progress.notebook import as_html, as_text, bar_lines
+from valar_batch.progress.notebook import STYLE, as_html, as_text, bar_lines
 from valar_batch.progress.steps import Step, describe, steps_of
 
 STEPS = [
@@ -33,10 +33,7 @@ def test_bars_as_text_and_as_html() -> None:
     lines, texts = bar_lines(STEPS), ["a notice & more"]
     assert as_text(lines, texts) == TEXT
     html = as_html(lines, texts)
-    head, tail = '<pre style="margin:0;background:none;color:inherit;line-height:1.4">', "</pre>"
-    assert html.startswith(head)
-    assert html.endswith(tail)
-    inner = html.removeprefix(head).removesuffix(tail)
+    inner = html.removeprefix(f'<pre style="{STYLE}">').removesuffix("</pre>")
     plain = inner.replace('<span style="opacity:.3">', "").replace("</span>", "")
     assert plain == TEXT.replace("&", "&amp;").replace("<failed>", "&lt;failed&gt;")
     assert inner.count('<span style="opacity:.3">─') == 1

@@ -55,7 +55,7 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         """Count a row."""
         self.rows += 1
-        self.statuses[outcome.status] += 1
+        self.statuses[str(outcome.status)] += 1
         self.input_tokens += outcome.input_tokens or 0
         self.cached_tokens += outcome.cached_tokens or 0
         self.output_tokens += outcome.output_tokens or 0

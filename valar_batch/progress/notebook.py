@@ -14,6 +14,8 @@ from valar_batch.progress.steps import WIDTH, Step, describe, steps_of
 if TYPE_CHECKING:
     from valar_batch.flow.events import Event
 
+STYLE = "margin:0;background:none;color:inherit;line-height:1.4;white-space:pre-wrap"
+
 SECONDS = 0.2
 """Between two changes of what is shown."""
 
@@ -111,4 +113,4 @@ def as_html(lines: list[BarLine], texts: list[str]) -> str:
         for before, done, rest, after in lines
     ]
     text = "\n".join([*written, *map(html.escape, texts)])
-    return f'<pre style="margin:0;background:none;color:inherit;line-height:1.4">{text}</pre>'
+    return f'<pre style="{STYLE}">{text}</pre>'
