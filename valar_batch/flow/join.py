@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ from valar_batch.runs.spool import read_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from valar_batch.core.answer_schema import AnswerSchema
     from valar_batch.core.wire import Result
     from valar_batch.flow.events import Reporter
     from valar_batch.formats.layout import Choice, Layout
@@ -75,14 +76,12 @@ class Summary:
 
 def layout_for(record: RunRecord, choice: Choice) -> Layout:
     """Lay out the output of a run. Raises UsageError for a choice that cannot be."""
-    answer = None
-    if record.recipe.answer is not None:
-        answer = AnswerColumn(record.recipe.answer.schema)
+    schema = record.recipe.answer
     return layout_of(
         record.schema,
         choice,
         optional=record.optional_columns,
-        answer=answer,
+        answer=None if schema is None else AnswerColumn(schema.schema),
         custom_id_is_input=record.custom_id_is_input,
     )
 
@@ -108,11 +107,11 @@ class Join:
         self._report = report
         self._layout = layout_for(run.record, choice)
         self._written: set[int] = set()
-        answer = run.record.recipe.answer
+        schema = run.record.recipe.answer
         self._reader = OutcomeReader(
             Prices(run.record).of,
             self._layout.optional,
-            AnswerReader(answer.schema) if answer is not None else None,
+            None if schema is None else TypedAnswers(schema),
         )
 
     def write(self) -> Summary:
@@ -184,6 +183,21 @@ class Join:
             for outcome in joined:
                 self.summary.add(outcome)
             self._report(Writing(self._run.record.totals.rows, self.summary.rows))
+
+
+class TypedAnswers:
+    """Reads answers as values that fit the schema and its Arrow column."""
+
+    def __init__(self, schema: AnswerSchema) -> None:
+        self._reader = AnswerReader(schema)
+        self._column = AnswerColumn(schema.schema)
+
+    def read(self, text: str) -> tuple[Any, str | None]:
+        """Give the value, or None and where the text fails."""
+        value, error = self._reader.read(text)
+        if error is None:
+            error = self._column.check(value)
+        return (value, None) if error is None else (None, error)
 
 
 class Prices:
