@@ -72,7 +72,8 @@ def connection_to(
             hint="export VALAR_API_KEY=…, or rehearse for free with --local",
         )
     if not key.isascii() or not key.isprintable():
-        raise UsageError("the API key has characters that no key has", hint="copy it again")
+        name = "api_key" if api_key else "VALAR_API_KEY"
+        raise UsageError(f"{name} has characters that no key has", hint="copy it again")
     parts = urlsplit(target)
     bypassed = parts.hostname is not None and proxy_bypass(parts.hostname)
     return Connection(
