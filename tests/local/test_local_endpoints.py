@@ -357,7 +357,10 @@ REFUSED_PARAMS = [
     (
         {"model": TEXT_MODEL, "input": image_input(1)},
         "input",
-        f"model '{TEXT_MODEL}' does not support image input",
+        (
+            f"model '{TEXT_MODEL}' does not support image input; "
+            "models that do: moonshotai/Kimi-K2.6, google/gemma-4-31B-it"
+        ),
     ),
     (
         {"model": IMAGE_MODEL, "input": image_input(21)},

@@ -123,6 +123,16 @@ class RecipeOptions:
             metavar="TEXT",
         ),
     ] = None
+    images: Annotated[
+        list[str] | None,
+        option(
+            "--image",
+            text="Column with an image for the prompt: a path, a URL, a data URI or bytes. More "
+            "than once for several columns.",
+            panel=RECIPE,
+            metavar="COLUMN",
+        ),
+    ] = None
     settings: Annotated[
         list[str] | None,
         option(
@@ -152,6 +162,7 @@ class RecipeOptions:
             reasoning_effort=self.reasoning_effort,
             null=self.null_text,
             set=dict(map(setting, self.settings or ())),
+            image=self.images or None,
         )
 
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from valar_batch.core.problems import Tally
+    from valar_batch.flow.estimate import Estimate
     from valar_batch.flow.join import Summary
-    from valar_batch.flow.prepare import Estimate, Prepared
+    from valar_batch.flow.prepare import Prepared
     from valar_batch.flow.status import Standing
     from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run
@@ -194,8 +195,10 @@ def show_validation(prepared: Prepared, estimate: Estimate) -> None:
         f"{plural(totals.rows, 'row')}: {plural(totals.requests, 'request')} "
         f"in {plural(totals.batches, 'batch', 'batches')}, {amount(totals.bytes)}"
     )
-    out.print(f"  about {estimate.input_tokens:,} input tokens (bytes / 4)")
-    out.print(f"  {about(estimate.input_cost_usd)} for the input")
+    without = f", without those of {plural(totals.images, 'image')}" if totals.images else ""
+    out.print(f"  about {estimate.input_tokens:,} input tokens (bytes / 4){without}")
+    text = "text of the " if totals.images else ""
+    out.print(f"  {about(estimate.input_cost_usd)} for the {text}input")
     if estimate.output_cost_limit_usd is None:
         out.print("  the output's cost is open: --max-output-tokens would bound it")
     else:

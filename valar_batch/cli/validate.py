@@ -22,7 +22,8 @@ def command(
 ) -> None:
     """Check INPUT as submit would, and estimate what it would send; nothing is sent."""
     from valar_batch.cli.render import print_json, show_problems, show_validation, validation_json
-    from valar_batch.flow.prepare import estimate, prepare
+    from valar_batch.flow.estimate import estimate
+    from valar_batch.flow.prepare import prepare
     from valar_batch.progress import reporting
     from valar_batch.runs.draft import Draft
     from valar_batch.session import open_home

@@ -52,8 +52,10 @@ class RunIdentity:
         self._digest = hashlib.sha256(f"{target}\n{mode}\n".encode())
 
     def add(self, requests: Iterable[bytes]) -> None:
-        """Take in the next rows: request bytes, or INVALID_ROW."""
-        self._digest.update(b"".join(line + b"\n" for line in requests))
+        """Take in the next rows: request bytes, or INVALID_ROW. One alone is not copied."""
+        if lines := list(requests):
+            self._digest.update(b"\n".join(lines))
+            self._digest.update(b"\n")
 
     def hexdigest(self) -> str:
         """Give the identity so far."""

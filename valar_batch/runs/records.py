@@ -37,7 +37,10 @@ class InputRecord(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Counts over a run: `bytes` are those of all bodies, `params_bytes` of the params alone."""
+    """Counts over a run: `bytes` are those of all bodies, `params_bytes` of the params alone.
+
+    `image_bytes` is what of the params are URLs and data URIs of `images`.
+    """
 
     rows: int = 0
     requests: int = 0
@@ -45,6 +48,8 @@ class Totals(msgspec.Struct, frozen=True):
     batches: int = 0
     bytes: int = 0
     params_bytes: int = 0
+    images: int = 0
+    image_bytes: int = 0
 
     def with_bytes(self, count: int) -> Totals:
         """Give the same totals, now that the bodies are whole."""
