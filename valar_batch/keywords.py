@@ -92,6 +92,10 @@ class InputKeywords(TypedDict, total=False):
     """What is read, and what becomes of rows that cannot be sent: keywords of `make_order`."""
 
     input_format: Annotated[str | None, "the format of a file whose name and content do not tell"]
+    csv_delimiter: Annotated[str | None, "what separates the fields of a CSV, or tab"]
+    csv_quote: Annotated[str | None, "what quotes the fields of a CSV, or none"]
+    encoding: Annotated[str | None, "the encoding of text, as in cp1252"]
+    no_header: Annotated[bool | None, "the first record of a CSV is a row", False]
     on_invalid: Annotated[
         Literal["stop", "skip"] | None,
         "rows with problems: stop before anything is sent, or skip them",

@@ -18,21 +18,26 @@ def make_order(
     *,
     name: str | None = None,
     input_format: str | None = None,
+    csv_delimiter: str | None = None,
+    csv_quote: str | None = None,
+    encoding: str | None = None,
+    no_header: bool = False,
     on_invalid: str = "stop",
     batch_size: int | None = None,
     batch_bytes: int | None = None,
 ) -> Order:
     """Put an input and its options together. Raises UsageError for an option out of its range."""
     from valar_batch.core.pack import Limits
+    from valar_batch.core.reading import Reading
     from valar_batch.flow.prepare import Order
 
     if on_invalid not in ("stop", "skip"):
         raise UsageError(f"--on-invalid is stop or skip, not {on_invalid!r}")
     return Order(
-        path=source,
+        input=source,
         recipe=recipe,
         target=target,
-        input_format=input_format,
+        reading=Reading(input_format, csv_delimiter, csv_quote, encoding, has_header=not no_header),
         limits=Limits(
             lowered(batch_size, Limits().requests, 1, "--batch-size"),
             lowered(batch_bytes, Limits().bytes, 4096, "--batch-bytes"),

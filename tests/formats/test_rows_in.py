@@ -1,5 +1,6 @@
 """Inputs of rows: every row once, in order, unchanged, and errors that name the place."""
 
+import contextlib
 import datetime
 import decimal
 import hashlib
@@ -12,20 +13,25 @@ import pyarrow.parquet as pq
 import pytest
 
 from valar_batch.core.problems import Problem
+from valar_batch.core.reading import Reading
 from valar_batch.errors import InputError, UsageError
 from valar_batch.formats import json_lines, source
 from valar_batch.formats.readers import open_input
 
 
 def read(reader, wanted=None):
-    """Give all kept values, rows and lines of a reader."""
+    """Give all kept values, rows (with problems placed) and lines of a reader."""
     kept, rows, lines = [], [], []
-    for chunk in reader.chunks(wanted):
-        assert chunk.first_row == len(rows) + 1
-        assert len(chunk.kept) == len(chunk.rows)
-        kept += chunk.kept.to_pylist()
-        rows += chunk.rows
-        lines += chunk.lines or []
+    with contextlib.closing(reader):
+        for chunk in reader.chunks(wanted):
+            assert chunk.first_row == len(rows) + 1
+            assert len(chunk.kept) == len(chunk.rows)
+            kept += chunk.kept.to_pylist()
+            rows += [
+                row.at(*chunk.place(index)) if isinstance(row, Problem) else row
+                for index, row in enumerate(chunk.rows)
+            ]
+            lines += chunk.lines or []
     return kept, rows, lines
 
 
@@ -40,6 +46,7 @@ def said(error):
     return f"{error.value.message} | {error.value.hint}"
 
 
+ENCODING_HINT = "save the file as UTF-8, or name its encoding, as in --encoding cp1252"
 JSON_HINT = 'each line must be one JSON object, as in {"review": "…"}'
 
 
@@ -70,7 +77,7 @@ def test_jsonl_rows_are_raw_lines_and_bad_lines_are_problems(tmp_path):
             2,
             4,
         ),
-        Problem("bad JSON", "", "the line is not UTF-8", "save the file as UTF-8", 3, 5),
+        Problem("bad JSON", "", "the line is not UTF-8", ENCODING_HINT, 3, 5),
         Problem("bad JSON", "", "the line is an array, not a JSON object", array_hint, 4, 6),
         Problem("bad JSON", "", "the line is a bare value, not a JSON object", JSON_HINT, 5, 7),
         {"a": None},
@@ -102,7 +109,7 @@ def test_jsonl_columns_are_peeked_without_losing_rows(monkeypatch):
     """The keys of the first object that has any, and every row is still given."""
     monkeypatch.setattr(json_lines, "CHUNK_ROWS", 2)
     content = b'nonsense\n{}\n[]\n{"b":1,"a":2}\n{"c":3}\n'
-    reader = open_input("-", input_format="jsonl", stdin=io.BytesIO(content))
+    reader = open_input("-", Reading("jsonl"), stdin=io.BytesIO(content))
     assert reader.columns() == ["b", "a"]
     kept, rows, lines = read(reader)
     assert kept == [None, b"{}", None, b'{"b":1,"a":2}', b'{"c":3}']
@@ -116,7 +123,7 @@ def test_looking_for_columns_is_bounded(monkeypatch):
     """A file that begins with nothing but bad lines is not held in memory to find its columns."""
     monkeypatch.setattr(json_lines, "CHUNK_ROWS", 1)
     content = b"bad\n" * json_lines.PEEK_CHUNKS + b'{"a":1}\n'
-    reader = open_input("-", input_format="jsonl", stdin=io.BytesIO(content))
+    reader = open_input("-", Reading("jsonl"), stdin=io.BytesIO(content))
     assert reader.columns() == []
     assert len(read(reader)[1]) == json_lines.PEEK_CHUNKS + 1
 
@@ -310,22 +317,22 @@ def test_block_boundaries_change_nothing(tmp_path, monkeypatch, block, name):
         ("x.jsonl", b"", "X: there are no rows | check that this is the right input"),
         ("x.jsonl", b" \r\n\n\t", "X: there are no rows | check that this is the right input"),
         ("x", b"\xef\xbb\xbf", ("X: neither name nor content says what it is"
-            " | say what it is with --input-format jsonl|csv|parquet")),
+            " | say what it is with --input-format jsonl|csv|tsv|parquet|arrow")),
         ("x.csv", b"\n\n", "X: there are no rows | check that this is the right input"),
         ("x.csv", b"a,b\n\n", "X: there are no rows | check that this is the right input"),
-        ("x.txt", b"a\tb\n", ("X: neither name nor content says what it is"
-            " | say what it is with --input-format jsonl|csv|parquet")),
+        ("x.txt", b"a\n", ("X: neither name nor content says what it is"
+            " | say what it is with --input-format jsonl|csv|tsv|parquet|arrow")),
         ("x.csv", b"a,,b,\n1,2,3,4", ("X: the header has no name for column 2, 4"
-            " | the first line must name every column")),
+            " | the first line must name every column, or say --no-header")),
         ("x.csv", b"a,b,a,b,c\n", ("X: the header names 'a', 'b' more than once"
             " | give every column its own name")),
         ("x.csv", b'a,b\n1,"2\n3,4\n', ("X: the CSV cannot be followed in the row that begins in"
             " line 2: unexpected end of data | check its quotes: a field with , or a line break is"
-            ' quoted, a " in it is doubled')),
+            ' quoted, a " in it is doubled; where quotes are plain text, say --csv-quote none')),
         ("x.csv", b'a,b\n\n1,"2"x\n', ("X: the CSV cannot be followed in the row that begins in"
             " line 3: ',' expected after '\"' | check its quotes: a field with , or a line break"
-            ' is quoted, a " in it is doubled')),
-        ("x.csv", b"a,b\n1,2\n\n3,\xe9\n", "X: line 4 is not UTF-8 | save the file as UTF-8"),
+            ' is quoted, a " in it is doubled; where quotes are plain text, say --csv-quote none')),
+        ("x.csv", b"a,b\n1,2\n\n3,\xe9\n", "X: line 4 is not UTF-8 | " + ENCODING_HINT),
     ],
 )  # fmt: skip
 def test_text_that_cannot_be_read(tmp_path, name, content, message):
@@ -368,12 +375,15 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     assert refused(b"nonsense").startswith("X: cannot be read as Parquet: ")
     path.unlink()
     path.mkdir()
-    assert refused() == "X: this is a folder | name one file of rows"
+    assert refused() == (
+        "X: the folder has no data files | for files deeper down give a pattern, as in 'X/**/*.csv'"
+    )
+    path.rmdir()
     monkeypatch.setattr("pathlib.Path.open", forbidden)
     assert refused() == "X: the file may not be read | check who may read the file"
 
 
-def forbidden(*_):
+def forbidden(*_, **__):
     """Stand in for a file that only others may read."""
     raise PermissionError(13, "Permission denied")
 
@@ -402,5 +412,8 @@ def test_parquet_on_a_pipe_is_refused():
 def test_unknown_input_format():
     """The formats that there are, are listed."""
     with pytest.raises(UsageError) as error:
-        open_input("-", input_format="xml")
-    assert said(error) == "--input-format xml: there is no such format | one of jsonl, csv, parquet"
+        open_input("-", Reading("xml"))
+    assert (
+        said(error)
+        == "--input-format xml: there is no such format | one of jsonl, csv, tsv, parquet, arrow"
+    )

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.outcome import OPTIONAL, Outcome
+from valar_batch.core.reading import Reading
 from valar_batch.errors import UsageError
 from valar_batch.formats import writers
 from valar_batch.formats.kept import to_columns, to_json_objects
@@ -47,7 +48,7 @@ def added(outcome):
 
 def taken_in(content, input_format=None):
     """Read text: the kept chunks and the schema."""
-    reader = open_input("-", input_format=input_format, stdin=io.BytesIO(content))
+    reader = open_input("-", Reading(input_format), stdin=io.BytesIO(content))
     kept = [chunk.kept for chunk in reader.chunks(None)]
     return kept, reader.schema()
 

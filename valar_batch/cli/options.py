@@ -174,11 +174,45 @@ class InputOptions:
         str | None,
         option(
             "--input-format",
-            text="jsonl, csv or parquet, where name and content do not tell.",
+            text="jsonl, csv, tsv, parquet or arrow, where name and content do not tell.",
             panel=INPUT,
             metavar="FORMAT",
         ),
     ] = None
+    csv_delimiter: Annotated[
+        str | None,
+        option(
+            "--csv-delimiter",
+            text="What separates the fields of a CSV, or tab; without it the first records tell.",
+            panel=INPUT,
+            metavar="CHARACTER",
+        ),
+    ] = None
+    csv_quote: Annotated[
+        str | None,
+        option(
+            "--csv-quote",
+            text="What quotes the fields of a CSV, or none; without it the first records tell.",
+            panel=INPUT,
+            metavar="CHARACTER|none",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        option(
+            "--encoding",
+            text="Encoding of text, as in cp1252; without it UTF-8, or UTF-16 with its mark.",
+            panel=INPUT,
+        ),
+    ] = None
+    no_header: Annotated[
+        bool,
+        option(
+            "--no-header",
+            text="The first record of a CSV is a row; its columns are column_1, column_2, …",
+            panel=INPUT,
+        ),
+    ] = False
     on_invalid: Annotated[
         str,
         option(

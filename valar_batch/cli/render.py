@@ -154,8 +154,8 @@ def show_problems(tally: Tally, path: Any, source: str) -> None:
         ]
         place = f" in {field}" if field else ""
         out.print(f"{kind}{place}: {plural(count, 'row')}", style="bold")
-        for problem in sorted(first, key=lambda problem: problem.row or 0):
-            out.print(f"  {source} {problem}")
+        for problem in sorted(first, key=lambda problem: (problem.file or "", problem.row or 0)):
+            out.print(f"  {problem}" if problem.file else f"  {source} {problem}")
         hints = {problem.hint: None for problem in first if problem.hint}
         for hint in hints:
             out.print(f"  → {hint}", style="cyan")

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from valar_batch.runs.run import Run
 
 InputArgument = Annotated[
-    str, typer.Argument(metavar="INPUT", help="A JSONL, CSV or Parquet file, or - for stdin.")
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="A JSONL, CSV, TSV, Parquet or Arrow file, a folder of such, a quoted pattern as in "
+        "'data/**/*.csv.gz', or - for stdin.",
+    ),
 ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ from valar_batch.core.identity import INVALID_ROW, RunIdentity, params_hash
 from valar_batch.core.images import images_in
 from valar_batch.core.pack import Limits, Packer
 from valar_batch.core.prices import shipped_prices
-from valar_batch.core.problems import Problem, Tally
+from valar_batch.core.problems import FileRows, Problem, Tally, place_of, row_name
+from valar_batch.core.reading import Reading
 from valar_batch.core.recipe import Recipe, Renderer, RowRefused, Source, source_for
 from valar_batch.core.rules import WINDOW_FIELD
 from valar_batch.core.validate import lookup, model_warning, window_warning
@@ -42,13 +45,14 @@ HELD_BYTES = 8_000_000
 class Order:
     """What the user wants prepared. `target` names where it will be sent: it enters the identity.
 
-    With `skip_invalid`, rows with problems stay in the output instead of stopping everything.
+    `input` is whatever `open_input` takes: a path, folder or pattern, `-`, or rows in memory. With
+    `skip_invalid`, rows with problems stay in the output instead of stopping everything.
     """
 
-    path: str
+    input: object
     recipe: Recipe
     target: str
-    input_format: str | None = None
+    reading: Reading = field(default_factory=Reading)
     limits: Limits = field(default_factory=Limits)
     skip_invalid: bool = False
     name: str | None = None
@@ -97,33 +101,49 @@ def prepare(order: Order, draft: Draft, home: Home, report: Reporter) -> Prepare
     Raises UsageError for a recipe that cannot serve, InputError for an unreadable input, and
     ProblemsFound for rows that cannot be sent, unless they are to be skipped.
     """
-    reader = open_input(order.path, input_format=order.input_format)
+    with closing(open_input(order.input, order.reading)) as reader:
+        return prepare_rows(order, reader, draft, home, report)
+
+
+def prepare_rows(
+    order: Order, reader: Reader, draft: Draft, home: Home, report: Reporter
+) -> Prepared:
+    """Turn the rows of an input into the batches of `draft`."""
+    for notice in reader.notices:
+        report(Notice(notice))
     columns = reader.columns()
     source = source_for(order.recipe, columns)
     renderer = Renderer(
         order.recipe,
         source,
-        nulls_are_absent=reader.format == "parquet",
-        read_image=ImageFiles(image_folder(order.path)),
+        nulls_are_absent=reader.nulls_are_absent,
+        read_image=ImageFiles(image_folder(order.input)),
     )
-    if reader.format != "jsonl":
+    if not reader.rows_may_differ:
         check_columns(renderer, columns)
     warn(renderer, report)
     preparation = Preparation(order, renderer, draft, report)
     for chunk in reader.chunks(renderer.columns):
         preparation.add(chunk)
-    preparation.finish()
+    preparation.finish(reader.files())
     prepared = preparation.result(reader)
     if prepared.tally.rows and not order.skip_invalid:
-        path = home.problems_path(order.path)
+        path = home.problems_path(named(order, reader))
         draft.keep_problems(path)
         raise ProblemsFound(prepared.tally, prepared.totals, path)
     return prepared
 
 
-def image_folder(path: str) -> Path:
+def image_folder(given: object) -> Path:
     """Give the folder at which the relative paths of images begin."""
-    return Path.cwd() if path == "-" else Path(path).absolute().parent
+    if given == "-" or not isinstance(given, str | os.PathLike):
+        return Path.cwd()
+    return Path(given).absolute().parent
+
+
+def named(order: Order, reader: Reader) -> str:
+    """Give the path of an input as the user wrote it, or what rows in memory are called."""
+    return os.fspath(order.input) if isinstance(order.input, str | os.PathLike) else reader.name
 
 
 def check_columns(renderer: Renderer, columns: Sequence[str]) -> None:
@@ -206,9 +226,8 @@ class Preparation:
 
     def _row(self, chunk: Chunk, index: int) -> PreparedRow:
         number, row = chunk.first_row + index, chunk.rows[index]
-        line = chunk.lines[index] if chunk.lines is not None else None
         if isinstance(row, Problem):
-            return self._refuse([row.at(number, line)], None)
+            return self._refuse([row.at(*chunk.place(index))], None)
         problems: list[Problem] = []
         custom_id = request = params = None
         try:
@@ -226,7 +245,8 @@ class Preparation:
             request = request_bytes(custom_id, params)
             problems += self._too_large(len(request))
         if problems or params is None:
-            return self._refuse([problem.at(number, line) for problem in problems], custom_id)
+            place = chunk.place(index)
+            return self._refuse([problem.at(*place) for problem in problems], custom_id)
         if custom_id is not None and self._has_ids:
             self._ids.add(custom_id, number)
             self._ids_kept = self._ids_kept and self._is_kept(row, custom_id)
@@ -256,7 +276,7 @@ class Preparation:
         self._draft.add_problems(problems)
         return PreparedRow(custom_id, problem="; ".join(map(str, problems)))
 
-    def finish(self) -> None:
+    def finish(self, files: Sequence[FileRows]) -> None:
         """End the pass: look for ids that occur twice, and columns that never occurred."""
         if self._open is not None:
             self._open.close()
@@ -267,21 +287,21 @@ class Preparation:
                 hint="correct the name in --prompt, --system or --image",
             )
         if self._has_ids:
-            self._withdraw_duplicates()
+            self._withdraw_duplicates(files)
             self._ids.remove()
 
-    def _withdraw_duplicates(self) -> None:
+    def _withdraw_duplicates(self, files: Sequence[FileRows]) -> None:
         """Find the ids that occur twice; of rows to be skipped, the first keeps its request."""
         first: dict[int, int] = {}
         for row, earlier in self._ids.duplicates():
-            problem = self._duplicate(row, earlier)
+            problem = self._duplicate(row, earlier, files)
             self._tally.add([problem])
             self._draft.add_problems([problem])
             if self._order.skip_invalid:
                 first[row] = earlier
         for batch in self._draft.batches if first else ():
             span = range(batch.first_row, batch.first_row + batch.rows)
-            found = {row: self._duplicate(row, first[row]) for row in span if row in first}
+            found = {row: self._duplicate(row, first[row], files) for row in span if row in first}
             if found:
                 batch.withdraw(found, self._uncount)
 
@@ -291,25 +311,28 @@ class Preparation:
         self._images -= images
         self._image_bytes -= image_bytes
 
-    def _duplicate(self, row: int, earlier: int) -> Problem:
+    def _duplicate(self, row: int, earlier: int, files: Sequence[FileRows]) -> Problem:
+        number, file = place_of(row, files)
         return Problem(
             "duplicate id",
             self._renderer.id_column or "",
-            f"row {earlier} has the same id",
+            f"{row_name(*place_of(earlier, files))} has the same id",
             "give each row its own id, or drop --id to number the rows",
-            row,
-        )
+        ).at(number, file=file)
 
     def result(self, reader: Reader) -> Prepared:
         """Sum up. The input has been read to its end."""
         order, batches = self._order, self._draft.batches
-        path = order.path if order.path == "-" else str(Path(order.path).absolute())
+        path = named(order, reader)
+        if isinstance(order.input, str | os.PathLike) and path != "-":
+            path = str(Path(path).absolute())
+        reading = replace(order.reading, format=None)
         requests = sum(batch.requests for batch in batches)
         return Prepared(
             order=order,
             source=self._renderer.source,
             digest=self._identity.hexdigest(),
-            input=InputRecord(path, reader.format, reader.digest()),
+            input=InputRecord(path, reader.format, reader.digest(), reader.files(), reading),
             schema=reader.schema(),
             custom_id_is_input=self._renderer.source is Source.ITEM and self._ids_kept,
             optional_columns=self._renderer.optional_columns(),

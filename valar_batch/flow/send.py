@@ -219,7 +219,7 @@ def located(error: ApiError, batch: BatchFolder, run: Run) -> ApiError:
     row = nth_request_row(batch, int(match[1]))
     if row is None:
         return error
-    where = f"{run.record.input.path} row {row}"
+    where = run.record.input.name_of(row)
     field = match[2].removeprefix("params.")
     error.message = f"{where}{f', {field}' if field else ''}: {error.message}"
     return error

@@ -57,7 +57,7 @@ def submit(
         prepared = prepare(order, draft, home, report)
         allow(home.generations(prepared.digest))
         run, is_new = place(prepared, draft, home, valar, again=again)
-        if run.record.input.digest != prepared.input.digest:
+        if not run.record.input.has_rows_of(prepared.input):
             run = with_other_rows(run, prepared, draft, report)
     announce(run)
     return Submitted(run, is_new, send(run, valar, key, report))
@@ -117,7 +117,7 @@ def newest_remote(run_id: RunId, valar: Valar) -> int:
 def refuse_changed(prepared: Prepared, home: Home) -> None:
     """Stop where an unsent run had the same input and recipe, but other requests."""
     order = prepared.order
-    if prepared.input.path == "-":
+    if not prepared.input.is_on_disk:
         return
     for run in home.runs():
         record = run.record
@@ -128,7 +128,7 @@ def refuse_changed(prepared: Prepared, home: Home) -> None:
         )
         if same_work and record.digest != prepared.digest and not run.is_sent():
             changed = "the input has changed"
-            if record.input.digest == prepared.input.digest:
+            if record.input.has_rows_of(prepared.input):
                 changed = f"valar-batch {record.tool_version} made other requests of it"
                 if order.recipe.images and record.tool_version == __version__:
                     changed = "an image file has changed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,12 @@ import pyarrow as pa
 
 from valar_batch.core.problems import Problem
 from valar_batch.core.template import decode_json
-from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Chunk
+from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece, no_rows
 from valar_batch.formats.schema import Settling
-from valar_batch.formats.source import BLANK, Source, no_rows
+from valar_batch.formats.source import BLANK, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 PEEK_CHUNKS = 16
 """How far to look for a first valid row before giving up: a bound on what is held in memory."""
@@ -23,53 +24,72 @@ PEEK_CHUNKS = 16
 HINT = 'each line must be one JSON object, as in {"review": "…"}'
 
 
-class JsonLinesReader:
-    """Reads JSONL. A line that is not a JSON object is a Problem, and the reading goes on."""
+class JsonObjects:
+    """Rows that are JSON objects, each with columns of its own; `read` gives those of a part."""
 
-    format = "jsonl"
+    rows_may_differ = True
+    nulls_are_absent = False
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(
+        self, parts: Sequence[Any], read: Callable[[Any], Iterator[Piece]], kind: str
+    ) -> None:
+        self.format = kind
+        self._read = read
         self._settling = Settling()
-        self._unread = read(source, self._settling)
-        self._peeked: list[Chunk] = []
         self._columns: list[str] = []
-        for chunk in islice(self._unread, PEEK_CHUNKS):
-            self._peeked.append(chunk)
-            first = next((row for row in chunk.rows if row and isinstance(row, dict)), None)
-            if first is not None:
-                self._columns = list(first)
-                break
+        self._begun: dict[Any, tuple[deque[Piece], Iterator[Piece]]] = {}
+        left = PEEK_CHUNKS
+        for part in parts:
+            rows = read(part)
+            peeked: deque[Piece] = deque()
+            self._begun[part] = peeked, rows
+            for piece in islice(rows, left):
+                peeked.append(piece)
+                first = next((row for row in piece.rows if row and isinstance(row, dict)), None)
+                if first is not None:
+                    self._columns = list(first)
+                    return
+            left -= len(peeked)
+            if not left:
+                return
+        if left == PEEK_CHUNKS:
+            raise no_rows(parts[0].name)
 
     def columns(self) -> list[str]:
         """Name the keys of the first object that has any."""
         return self._columns
 
-    def chunks(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
-        """Give the rows with all their columns."""
-        while self._peeked:
-            yield self._peeked.pop(0)
-        yield from self._unread
+    def pieces(self, part: Any, wanted: Collection[str] | None) -> Iterator[Piece]:
+        """Give the rows with all their columns. A row that is no JSON object is a Problem."""
+        begun = self._begun.pop(part) if part in self._begun else (deque[Piece](), self._read(part))
+        peeked, rows = begun
+        while peeked:
+            yield self._settled(peeked.popleft())
+        yield from map(self._settled, rows)
 
     def schema(self) -> pa.Schema:
         """Give a type for every key that any row has, in order of first appearance."""
         return self._settling.schema()
 
-    def digest(self) -> str:
-        """Give the SHA-256 of the bytes."""
-        return self._source.hexdigest()
+    def _settled(self, piece: Piece) -> Piece:
+        self._settling.add([row for row in piece.rows if isinstance(row, dict)])
+        return piece
 
 
-def read(source: Source, settling: Settling) -> Iterator[Chunk]:
-    """Give the rows in chunks, and take their columns into `settling`."""
-    first_row = 1
+def JsonLinesFiles(sources: Sequence[Source]) -> JsonObjects:  # noqa: N802
+    """Read files of JSONL."""
+    return JsonObjects(sources, read_lines, "jsonl")
+
+
+def read_lines(source: Source) -> Iterator[Piece]:
+    """Give the rows of a file of JSONL; the reading goes on after a line that is none."""
     for lines, numbers in grouped(source):
-        chunk = chunk_of(first_row, lines, numbers)
-        settling.add([row for row in chunk.rows if isinstance(row, dict)])
-        first_row += len(lines)
-        yield chunk
-    if first_row == 1:
-        raise no_rows(source.name)
+        yield piece_of(lines, numbers)
+
+
+def line_end(block: bytes) -> int:
+    """Say where the last line of a block ends."""
+    return block.rfind(b"\n") + 1
 
 
 def grouped(source: Source) -> Iterator[tuple[list[bytes], list[int]]]:
@@ -77,7 +97,7 @@ def grouped(source: Source) -> Iterator[tuple[list[bytes], list[int]]]:
     lines: list[bytes] = []
     numbers: list[int] = []
     size, begin = 0, 1
-    for block in source.line_blocks():
+    for block in source.line_blocks(line_end):
         for number, raw in enumerate(block.split(b"\n"), begin):
             line = raw.strip(BLANK)
             if not line:
@@ -93,28 +113,31 @@ def grouped(source: Source) -> Iterator[tuple[list[bytes], list[int]]]:
         yield lines, numbers
 
 
-def chunk_of(first_row: int, lines: list[bytes], numbers: list[int]) -> Chunk:
+def piece_of(lines: Sequence[bytes | Problem], numbers: Sequence[int] | None) -> Piece:
     """Decode lines; one that is no object is a Problem, and nothing of it is kept."""
-    kept: list[bytes | None] = [*lines]
+    kept: list[Any] = [*lines]
     rows: list[Any]
     try:
-        rows = list(map(decode_json, lines))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        rows = list(map(decode_json, kept))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
         rows = list(map(decoded, lines))
     if set(map(type, rows)) != {dict}:
         for i, row in enumerate(rows):
             if not isinstance(row, dict):
                 kept[i] = None
-                rows[i] = problem_of(row).at(first_row + i, numbers[i])
-    return Chunk(first_row, pa.array(kept, pa.large_binary()), rows, numbers)
+                rows[i] = problem_of(row)
+    return Piece(pa.array(kept, pa.large_binary()), rows, numbers)
 
 
-def decoded(line: bytes) -> Any:
+def decoded(line: bytes | Problem) -> Any:
     """Decode a line, or say why it cannot be decoded."""
+    if isinstance(line, Problem):
+        return line
     try:
         return decode_json(line)
     except UnicodeDecodeError:
-        return Problem("bad JSON", "", "the line is not UTF-8", "save the file as UTF-8")
+        hint = "save the file as UTF-8, or name its encoding, as in --encoding cp1252"
+        return Problem("bad JSON", "", "the line is not UTF-8", hint)
     except msgspec.DecodeError as error:
         return Problem("bad JSON", "", f"the line is not valid JSON: {error}", HINT)
     except RecursionError:

@@ -61,7 +61,11 @@ def to_json_objects(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[bytes]:
         yield from raw_lines(kept)
         return
     names = schema.names
-    for values in zip(*map(python_values, kept.flatten()), strict=True):
+    columns = [
+        list(map(fragment, array.to_pylist())) if is_json_text(field) else python_values(array)
+        for array, field in zip(kept.flatten(), schema, strict=True)
+    ]
+    for values in zip(*columns, strict=True):
         yield encode(dict(zip(names, values, strict=True)))
 
 
@@ -85,6 +89,11 @@ def to_text_columns(kept: pa.Array[Any], schema: pa.Schema) -> list[pa.Array[Any
         return list(map(text_column, kept.flatten()))
     texts = list(map(decode_texts, raw_lines(kept)))
     return [pa.array([bare(row.get(name)) for row in texts], LARGE) for name in schema.names]
+
+
+def fragment(text: str | None) -> orjson.Fragment | None:
+    """Give JSON text as what it says."""
+    return None if text is None else orjson.Fragment(text)
 
 
 def raw_lines(kept: pa.Array[Any]) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,7 @@ class Home:
         """Where the problems of a refused input are listed: one file for each input."""
         folder = self.path / "problems"
         folder.mkdir(exist_ok=True, mode=0o700)
-        name = Path(source).name if source != "-" else "stdin"
+        name = re.sub(r"[^\w.-]+", "_", Path(source).name) if source != "-" else "stdin"
         mark = hashlib.sha256(os.fsencode(Path(source).absolute())).hexdigest()[:8]
         return folder / f"{name}-{mark}.jsonl"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -12,12 +13,12 @@ from valar_batch import __version__
 from valar_batch.core.lifecycle import MOVES, BatchState
 from valar_batch.core.pack import Limits
 from valar_batch.core.prices import PriceTable
+from valar_batch.core.problems import FileRows, place_of, row_name
+from valar_batch.core.reading import Reading
 from valar_batch.core.recipe import Recipe, Source
 from valar_batch.errors import StateError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
 T = TypeVar("T")
@@ -29,11 +30,33 @@ FOLDER_VERSION = 1
 
 
 class InputRecord(msgspec.Struct, frozen=True):
-    """Where the rows came from: absolute path or `-`, format, SHA-256 of the bytes read."""
+    """Where the rows came from: format, and SHA-256 of what was read.
+
+    `path` is the absolute path of a file or folder, the pattern of files, or the bare name of what
+    is no file: `-`, `table`, `rows`. `files` counts the rows of each file, where there are several.
+    `reading` is what the user said of how to read it, its format left out.
+    """
 
     path: str
     format: str
     digest: str
+    files: list[FileRows] = []
+    reading: Reading = Reading()
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether it can be read again."""
+        return Path(self.path).is_absolute()
+
+    def has_rows_of(self, other: InputRecord) -> bool:
+        """Whether these are the same rows, wherever they are."""
+        mine, others = (self.digest, self.format, self.reading), (other.digest, other.format)
+        return mine == (*others, other.reading)
+
+    def name_of(self, row: int) -> str:
+        """Name a row, counted over the whole input, by its file and its number there."""
+        number, file = place_of(row, self.files)
+        return row_name(number, file or self.path)
 
 
 class Totals(msgspec.Struct, frozen=True):
