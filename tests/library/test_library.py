@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pydantic
 import pytest
 import typer
 
@@ -299,3 +301,21 @@ def test_the_package(home) -> None:
     assert all(getattr(valar_batch, name) is not None for name in valar_batch.__all__)
     with pytest.raises(AttributeError, match="no attribute 'retry_all'"):
         valar_batch.retry_all  # noqa: B018 - it is looked up
+
+
+class Routing(pydantic.BaseModel):
+    """Where a ticket goes."""
+
+    team: Literal["billing", "technical"]
+    urgent: bool
+
+
+@pytest.mark.parametrize(
+    "schema", [Routing, Routing.model_json_schema(), f"{__name__}:Routing"], ids=str
+)
+def test_a_schema_from_python(schema, tickets, target) -> None:
+    """A model's class, its JSON Schema, and its name give the same typed column."""
+    table = valar_batch.run(tickets, **RECIPE, schema=schema)
+    answers = table["output"].to_pylist()
+    assert [Routing.model_validate(answer) for answer in answers]
+    assert valar_batch.fetch(flatten=True)["team"].to_pylist() == [a["team"] for a in answers]
