@@ -136,9 +136,9 @@ def prepare_rows(
 
 def image_folder(given: object) -> Path:
     """Give the folder at which the relative paths of images begin."""
-    if given == "-" or not isinstance(given, str | os.PathLike):
-        return Path.cwd()
-    return Path(given).absolute().parent
+    if isinstance(given, str | os.PathLike) and given != "-":
+        return Path(given).absolute().parent
+    return Path.cwd()
 
 
 def named(order: Order, reader: Reader) -> str:
