@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from valar_batch.core.recipe import Recipe
 from valar_batch.errors import UsageError
+from valar_batch.keywords import RecipeFields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Unpack
-
-
-class RecipeFields(TypedDict, total=False):
-    """What a recipe may be given; a field that is None counts as not given.
-
-    `prompt` and `system` are text or `@FILE`, `schema` a file, `package:Model`, a JSON Schema or a
-    model, `tools` a file or the tools themselves, `image` the columns with images, `set` other
-    fields of the request, by name or by dotted path.
-    """
-
-    model: str | None
-    prompt: str | None
-    system: str | None
-    id: str | None
-    schema: Any
-    tools: str | Path | list[dict[str, Any]] | None
-    image: str | list[str] | tuple[str, ...] | None
-    window: str | None
-    max_output_tokens: int | None
-    temperature: float | None
-    top_p: float | None
-    reasoning_effort: str | None
-    null: str | None
-    set: Mapping[str, Any] | None
 
 
 NAMES = tuple(RecipeFields.__annotations__)

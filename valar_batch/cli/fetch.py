@@ -32,10 +32,11 @@ def command(
     Batches that were not sent stay unsent. Fetching again costs nothing, and once all answers are
     here it needs neither key nor network.
     """
-    from valar_batch.cli.deliver import check_output, conclude, deliver
-    from valar_batch.cli.progress import reporting
-    from valar_batch.cli.session import Session, open_home
+    from valar_batch.cli.deliver import conclude, deliver
+    from valar_batch.cli.session import open_session
     from valar_batch.flow.join import Join
+    from valar_batch.progress import reporting
+    from valar_batch.session import check_output, open_home
 
     out = output.target()
     run = open_home().find(name)
@@ -44,6 +45,6 @@ def command(
         with reporting(screen.progress, quiet=screen.quiet) as report:
             summary = Join(run, out, output.choice(), report).write()
     else:
-        with Session.open(run.record.target, screen, run) as session:
+        with open_session(run.record.target, screen, run) as session:
             summary = deliver(session, run, out, output, wait=not no_wait)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

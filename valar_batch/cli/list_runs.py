@@ -12,7 +12,7 @@ def command(
 ) -> None:
     """List the runs here, the newest first."""
     from valar_batch.cli.render import print_json, print_table, say, table_of, when
-    from valar_batch.cli.session import open_home
+    from valar_batch.session import open_home
 
     home = open_home()
     runs = list(home.runs())

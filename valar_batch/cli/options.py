@@ -13,8 +13,6 @@ from valar_batch.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valar_batch.core.pack import Limits
-    from valar_batch.core.reading import Reading
     from valar_batch.core.recipe import Recipe
     from valar_batch.formats.layout import Choice
     from valar_batch.formats.targets import Target
@@ -170,7 +168,7 @@ class RecipeOptions:
 
 @dataclasses.dataclass(frozen=True)
 class InputOptions:
-    """What is read, and what becomes of rows that cannot be sent."""
+    """What is read, and what becomes of rows that cannot be sent: keywords of `make_order`."""
 
     input_format: Annotated[
         str | None,
@@ -233,33 +231,6 @@ class InputOptions:
         int | None,
         option("--batch-bytes", text="The most bytes of a batch, up to 256,000,000.", panel=INPUT),
     ] = None
-
-    def reading(self) -> Reading:
-        """Give how the input is read, as far as the options say it."""
-        from valar_batch.core.reading import Reading
-
-        return Reading(
-            self.input_format,
-            self.csv_delimiter,
-            self.csv_quote,
-            self.encoding,
-            has_header=not self.no_header,
-        )
-
-    def limits(self) -> Limits:
-        """Give the limits of a batch, which can only be lowered."""
-        from valar_batch.core.pack import Limits
-
-        return Limits(
-            lowered(self.batch_size, Limits().requests, 1, "--batch-size"),
-            lowered(self.batch_bytes, Limits().bytes, 4096, "--batch-bytes"),
-        )
-
-    def skip_invalid(self) -> bool:
-        """Whether rows with problems are left out."""
-        if self.on_invalid not in ("stop", "skip"):
-            raise UsageError(f"--on-invalid is stop or skip, not {self.on_invalid!r}")
-        return self.on_invalid == "skip"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -459,12 +430,3 @@ def setting(text: str) -> tuple[str, Any]:
         return path, orjson.loads(value)
     except orjson.JSONDecodeError:
         return path, value
-
-
-def lowered(value: int | None, most: int, least: int, name: str) -> int:
-    """Check a limit that can only be lowered."""
-    if value is None:
-        return most
-    if not least <= value <= most:
-        raise UsageError(f"{name} {value}: Valar takes from {least:,} to {most:,}")
-    return value

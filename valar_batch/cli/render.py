@@ -11,6 +11,7 @@ import msgspec
 
 from valar_batch.core.rules import Status
 from valar_batch.settings import LOCAL
+from valar_batch.wording import amount, counts, dollars, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,13 +73,6 @@ def table_of(*headers: str, right: Sequence[str] = ()) -> Table:
     return table
 
 
-def dollars(amount: float | None) -> str:
-    """Write an amount of USD; unknown is not zero."""
-    if amount is None:
-        return "unknown"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
-
-
 def about(amount: float | None) -> str:
     """Write an estimate of USD."""
     if amount is None:
@@ -86,20 +80,9 @@ def about(amount: float | None) -> str:
     return "under $0.0001" if 0 < amount < 0.0001 else f"about {dollars(amount)}"
 
 
-def plural(count: int, one: str, more: str = "") -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
-
-
 def when(seconds: float | None) -> str:
     """Write a time of the records, in local time."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
-
-
-def counts(statuses: dict[str, int]) -> str:
-    """Write counts by status, in the order of the status words."""
-    parts = [f"{statuses[s]:,} {s.value}" for s in Status if statuses.get(s)]
-    return ", ".join(parts) or "no rows"
 
 
 def show_summary(run: Run, summary: Summary, target: Target) -> None:
@@ -107,9 +90,7 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
     out = screen()
     good = summary.is_complete
     mark = "[green]✓[/]" if good else "[yellow]![/]"
-    out.print(
-        f"{mark} {plural(summary.rows, 'row')}: {counts(dict(summary.statuses))}", markup=True
-    )
+    out.print(f"{mark} {plural(summary.rows, 'row')}: {counts(summary.statuses)}", markup=True)
     out.print(f"  run     {run.id}")
     tokens = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out"
     if summary.cached_tokens:
@@ -210,8 +191,6 @@ def validation_json(prepared: Prepared, estimate: Estimate) -> dict[str, Any]:
 def show_validation(prepared: Prepared, estimate: Estimate) -> None:
     """Say what would be sent."""
     totals, out = prepared.totals, screen()
-    from valar_batch.cli.progress import amount
-
     out.print(
         f"{plural(totals.rows, 'row')}: {plural(totals.requests, 'request')} "
         f"in {plural(totals.batches, 'batch', 'batches')}, {amount(totals.bytes)}"

@@ -23,10 +23,11 @@ def command(
 ) -> None:
     """Send what is still unsent of a run; its input is not needed."""
     from valar_batch.cli.render import say
-    from valar_batch.cli.session import Session, open_home
+    from valar_batch.cli.session import open_session
+    from valar_batch.session import open_home
 
     run = open_home().find(name)
-    with Session.open(run.record.target, screen, run) as session:
+    with open_session(run.record.target, screen, run) as session:
         session.send(run, resend=resend)
     if not screen.quiet:
         say(f"{run.id} is all at Valar; next: valar-batch fetch {run.id} --to OUT")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from valar_batch.cli.fetch import RunArgument
-
-if TYPE_CHECKING:
-    from valar_batch.flow.status import Standing
-    from valar_batch.runs.run import Run
 
 WATCH_SECONDS = 5.0
 
@@ -26,7 +21,7 @@ def command(
 ) -> None:
     """Show where a run and its batches stand."""
     from valar_batch.cli.render import print_json, show_standing
-    from valar_batch.cli.session import open_home
+    from valar_batch.session import look, open_home
 
     run = open_home().find(name)
     while True:
@@ -38,19 +33,3 @@ def command(
         if not watch or standing.is_settled:
             return
         time.sleep(WATCH_SECONDS)
-
-
-def look(run: Run) -> Standing:
-    """Ask the disk, and Valar where a batch is still open there."""
-    from valar_batch.cli.session import calling, connected, open_home
-    from valar_batch.client.api import Valar
-    from valar_batch.flow.events import silent
-    from valar_batch.flow.status import standing_of
-
-    with contextlib.ExitStack() as stack:
-
-        def connect() -> Valar:
-            connection = stack.enter_context(connected(run.record.target, open_home()))
-            return stack.enter_context(calling(connection, silent))
-
-        return standing_of(run, connect)

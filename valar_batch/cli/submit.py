@@ -42,10 +42,10 @@ def command(
     Given again after a crash or out of doubt, it sends what is unsent and never pays twice.
     """
     from valar_batch.cli.render import problems_shown, say
-    from valar_batch.cli.session import Session
+    from valar_batch.cli.session import open_session
 
-    order = make_order(path, recipe, source, target, submission.name)
-    with problems_shown(path), Session.open(order.target, screen) as session:
+    order = order_of(path, recipe, source, target, submission.name)
+    with problems_shown(path), open_session(order.target, screen) as session:
         submitted = session.submit(order, again=submission.again, announce=print_id)
     if not screen.quiet:
         say(closing_line(submitted, again=submission.again))
@@ -56,7 +56,7 @@ def print_id(run: Run) -> None:
     print(run.id, flush=True)  # noqa: T201 - see above
 
 
-def make_order(
+def order_of(
     path: str,
     recipe: RecipeOptions,
     source: InputOptions,
@@ -64,17 +64,9 @@ def make_order(
     name: str | None = None,
 ) -> Order:
     """Put the options together as flow takes them."""
-    from valar_batch.flow.prepare import Order
+    from valar_batch.orders import make_order
 
-    return Order(
-        input=path,
-        recipe=recipe.recipe(),
-        target=target.target(),
-        reading=source.reading(),
-        limits=source.limits(),
-        skip_invalid=source.skip_invalid(),
-        name=name,
-    )
+    return make_order(path, recipe.recipe(), target.target(), name=name, **vars(source))
 
 
 def closing_line(submitted: Submitted, *, again: bool) -> str:
@@ -88,7 +80,7 @@ def closing_line(submitted: Submitted, *, again: bool) -> str:
 
 def what_was_sent(submitted: Submitted) -> str:
     """Say how much of a run was sent just now."""
-    from valar_batch.cli.render import plural
+    from valar_batch.wording import plural
 
     sent = submitted.sent
     if not submitted.run.record.totals.requests:

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from valar_batch.core.answer_schema import AnswerReader
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.outcome import Outcome, OutcomeReader
@@ -15,14 +17,12 @@ from valar_batch.flow.events import Writing
 from valar_batch.formats.layout import layout_of
 from valar_batch.formats.parts import clear_folder, part_path, place_beside
 from valar_batch.formats.typed import AnswerColumn
-from valar_batch.formats.writers import open_output
+from valar_batch.formats.writers import open_output, table_writer
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pyarrow as pa
 
     from valar_batch.core.answer_schema import AnswerSchema
     from valar_batch.core.wire import Result
@@ -56,7 +56,7 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         """Count a row."""
         self.rows += 1
-        self.statuses[outcome.status] += 1
+        self.statuses[str(outcome.status)] += 1
         self.input_tokens += outcome.input_tokens or 0
         self.cached_tokens += outcome.cached_tokens or 0
         self.output_tokens += outcome.output_tokens or 0
@@ -124,10 +124,7 @@ class Join:
                     if batch.number not in self._written:
                         self._write_part(batch, mark)
             else:
-                layout = self._layout
-                if target.format == "arrow":
-                    kept = (rows["input"] for batch in run.batches for rows in batch.rows())
-                    layout = layout.with_one_dictionary_each(kept)
+                layout = self._with_dictionaries() if target.format == "arrow" else self._layout
                 with open_output(
                     target, layout, provenance=provenance_of(run), mark=mark
                 ) as writer:
@@ -136,8 +133,25 @@ class Join:
             run.add_output(target.path, target.format)
         return self.summary
 
-    def write_part(self, batch: BatchFolder) -> None:
-        """Write the part of a batch whose results are all here, while others are under way."""
+    def table(self) -> pa.Table:
+        """Give the whole output as a table in memory."""
+        groups: list[pa.Table] = []
+        writer = table_writer(self._with_dictionaries(), provenance_of(self._run), groups.append)
+        for batch in self._run.batches:
+            self._write_batch(batch, writer)
+        writer.finish()
+        with self._run.writing_output():
+            self._run.add_output(None, self._target.format)
+        return pa.concat_tables(groups)
+
+    def _with_dictionaries(self) -> Layout:
+        kept = (rows["input"] for batch in self._run.batches for rows in batch.rows())
+        return self._layout.with_one_dictionary_each(kept)
+
+    def on_collected(self, batch: BatchFolder) -> None:
+        """In a folder, write the part of a batch whose results are all here."""
+        if not self._target.is_folder:
+            return
         with self._run.writing_output() as mark:
             self._clear_folder()
             self._write_part(batch, mark)

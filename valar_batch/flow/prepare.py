@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from valar_batch.runs.home import Home
 
 MODE = "batch"
+SHOWN_PROBLEMS = 10
 
 HELD_BYTES = 8_000_000
 """Requests are written as soon as they are this many bytes: large ones are not gathered."""
@@ -58,7 +59,10 @@ class Order:
 
 
 class ProblemsFound(InputError):
-    """The input has problems; `tally` counts them, `path` is the file that lists them all."""
+    """The input has problems; `tally` counts them, `path` is the file that lists them all.
+
+    As text it has the first of them, for whoever sees no more than the exception.
+    """
 
     def __init__(self, tally: Tally, totals: Totals, path: Path) -> None:
         super().__init__(
@@ -68,6 +72,12 @@ class ProblemsFound(InputError):
         self.tally = tally
         self.totals = totals
         self.path = path
+
+    def __str__(self) -> str:
+        first = self.tally.first[:SHOWN_PROBLEMS]
+        return "\n".join(
+            [self.message, *(f"  {problem}" for problem in first), f"all: {self.path}"]
+        )
 
 
 @dataclass(frozen=True, slots=True)

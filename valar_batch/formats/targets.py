@@ -37,7 +37,7 @@ ROW_GROUP_ROWS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an output goes; no path is the standard output.
+    """Where an output goes; no path is the standard output, or memory for a table.
 
     `is_folder`: one Parquet file for each batch, in the folder `path`. `row_group_rows` bounds a
     row group of Parquet and a record batch of Arrow; None is the usual bound, by rows and bytes.
@@ -48,6 +48,10 @@ class Target:
     compression: str = "none"
     row_group_rows: int | None = None
     is_folder: bool = False
+
+
+TABLE = Target(None, "table")
+"""A table in memory: what Python is given in place of a file."""
 
 
 def output_target(

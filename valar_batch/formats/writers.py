@@ -182,6 +182,17 @@ def arrow_writer(
     return ColumnWriter(layout, schema, target.row_group_rows, write_group)
 
 
+def table_writer(
+    layout: Layout, provenance: Mapping[str, str], keep: Callable[[pa.Table], None]
+) -> Writer:
+    """Give a writer that keeps a table in memory, group by group."""
+
+    def write_group(table: pa.Table) -> None:
+        keep(table.combine_chunks())
+
+    return ColumnWriter(layout, schema_with(layout, provenance), None, write_group)
+
+
 class JsonLinesWriter:
     """Writes JSONL: the input's object as it is, the outcome's fields before its closing brace."""
 
