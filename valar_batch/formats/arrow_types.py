@@ -172,8 +172,3 @@ def list_of_views(kind: pa.DataType, values: pa.DataType) -> pa.DataType:
     """Give the list type for a type of list views, with other values."""
     make = pa.list_ if pa.types.is_list_view(kind) else pa.large_list
     return make(kind.value_field.with_type(values))
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Give a type with every dictionary replaced by its values."""
-    return replaced(kind, lambda t: t.value_type if pa.types.is_dictionary(t) else t)
