@@ -133,12 +133,16 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
 def advise(run: Run, summary: Summary) -> str:
     """Say what to do about rows that have no answer."""
     statuses = summary.statuses
+    fetch = f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
+    retry = f"valar-batch retry {run.id}"
     if any("not sent yet" in error for error in summary.errors):
         return f"send the rest: valar-batch resume {run.id}"
-    if statuses[Status.PENDING] or statuses[Status.MISSING]:
-        return f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
+    if statuses[Status.PENDING]:
+        return fetch
+    if statuses[Status.MISSING]:
+        return f"{fetch}; or send the missing rows again: {retry}"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
-        return "the column error says why; send those rows again as an input of their own"
+        return f"the column error says why; send those rows again: {retry}"
     if statuses[Status.INVALID]:
         return f"what is wrong with the invalid rows: {run.problems_path}"
     return ""
@@ -231,13 +235,14 @@ def show_standing(standing: Standing) -> None:
     for output in standing.outputs:
         out.print(f"  output  {output.path}")
     table = table_of(
-        "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
-        right=("Batch", "Requests", "Settled", "Failed"),
+        "Attempt", "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
+        right=("Attempt", "Batch", "Requests", "Settled", "Failed"),
     )  # fmt: skip
     for batch in standing.batches:
         pending = batch.statuses.get(Status.PENDING, 0)
         bad = batch.requests - pending - batch.statuses.get(Status.COMPLETED, 0)
         table.add_row(
+            str(batch.attempt),
             str(batch.number),
             batch.state.value,
             f"{batch.requests:,}",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from valar_batch.client.connection import Connection
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.prepare import Order
+    from valar_batch.flow.retry import Choice, Retried
     from valar_batch.flow.submit import Submitted
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run
@@ -118,6 +119,15 @@ class Session:
 
         key = self.home.fingerprint(self.connection.api_key)
         send(run, self.valar, key, self.report, resend=resend)
+
+    def retry(
+        self, run: Run, choice: Choice, *, resend: bool, announce: Callable[[Run], None]
+    ) -> Retried:
+        """Send rows of a run again."""
+        from valar_batch.flow.retry import retry
+
+        key = self.home.fingerprint(self.connection.api_key)
+        return retry(run, choice, self.valar, key, self.report, resend=resend, announce=announce)
 
     def collect(self, run: Run, *, concurrency: int, wait: bool) -> None:
         """Bring home what was sent of a run."""
