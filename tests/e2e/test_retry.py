@@ -394,9 +394,7 @@ def test_missing_rows_that_were_sent_again_are_not_waited_for(work, valar) -> No
     edit(folder, state="settled", statuses={}, tokens=0)
     done = work.retry()
     missing = record["requests"]
-    others = [name for name in failed if int(name.partition("-")[2] or 0) >= 20 or name[:2] == "x-"]
     assert f"{missing} missing" in done.err
-    assert len(others) < missing
     rows = work.fetch(0)
     assert Counter(row["status"] for row in rows) == {"completed": ROWS}
     valar.stop()

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from valar_batch.cli.options import OutputOptions, ScreenOptions
     from valar_batch.cli.session import Session
     from valar_batch.flow.join import Summary
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
+    from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.run import Run
 
 
@@ -21,21 +22,42 @@ def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> Non
     """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
     if target.path is None or overwrite or not target.path.exists():
         return
-    if not any(run.wrote(target.path) for run in runs):
+    if target.is_folder:
+        from valar_batch.formats.parts import writers_of
+
+        if not writers_of(target.path) <= {run.id for run in runs}:
+            raise UsageError(
+                f"{target.path} holds files that this run did not write",
+                hint="name a new or an empty folder; --overwrite replaces other runs' parts",
+            )
+    elif not any(run.wrote(target.path) for run in runs):
         raise UsageError(
             f"{target.path} exists, and this run did not write it",
             hint="--overwrite replaces it, once the new file is complete",
         )
 
 
+def check_columns(run: Run, output: OutputOptions) -> None:
+    """Refuse columns that the output cannot have. Raises UsageError."""
+    from valar_batch.flow.join import layout_for
+
+    layout_for(run.record, output.choice())
+
+
 def deliver(
     session: Session, run: Run, target: Target, output: OutputOptions, *, wait: bool
 ) -> Summary:
     """Collect a run and write its output."""
-    from valar_batch.flow.join import write_output
+    from valar_batch.flow.join import Join
 
-    session.collect(run, concurrency=output.concurrency, wait=wait)
-    return write_output(run, target, session.report)
+    join = Join(run, target, output.choice(), session.report)
+    on_collected = join.write_part if target.is_folder else ignored
+    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=on_collected)
+    return join.write()
+
+
+def ignored(_: BatchFolder) -> None:
+    """Do nothing about a batch that is collected."""
 
 
 def conclude(

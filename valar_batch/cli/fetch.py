@@ -35,15 +35,14 @@ def command(
     from valar_batch.cli.deliver import check_output, conclude, deliver
     from valar_batch.cli.progress import reporting
     from valar_batch.cli.session import Session, open_home
-    from valar_batch.flow.join import write_output
-    from valar_batch.formats.writers import output_target
+    from valar_batch.flow.join import Join
 
-    out = output_target(output.to, output.output_format)
+    out = output.target()
     run = open_home().find(name)
     check_output(out, [run], overwrite=output.overwrite)
     if run.is_collected():
         with reporting(screen.progress, quiet=screen.quiet) as report:
-            summary = write_output(run, out, report)
+            summary = Join(run, out, output.choice(), report).write()
     else:
         with Session.open(run.record.target, screen, run) as session:
             summary = deliver(session, run, out, output, wait=not no_wait)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
     from valar_batch.core.pack import Limits
     from valar_batch.core.recipe import Recipe
+    from valar_batch.formats.layout import Choice
+    from valar_batch.formats.targets import Target
 
 INPUT, RECIPE, TARGET, RUN = "Input", "Recipe", "Target", "Run"
 OUTPUT, SCREEN = "Output", "Screen"
@@ -30,6 +31,16 @@ def option(*names: str, text: str, panel: str, metavar: str | None = None, **mor
 class RecipeOptions:
     """How a row becomes a request."""
 
+    recipe_file: Annotated[
+        str | None,
+        option(
+            "--recipe",
+            text="TOML file with these options by their names, as in max_output_tokens = 200; "
+            "what is given on the command line wins.",
+            panel=RECIPE,
+            metavar="FILE",
+        ),
+    ] = None
     model: Annotated[
         str | None, option("--model", "-m", text="The model that answers.", panel=RECIPE)
     ] = None
@@ -48,6 +59,25 @@ class RecipeOptions:
         str | None,
         option(
             "--system", text="Template of a system message.", panel=RECIPE, metavar="TEXT|@FILE"
+        ),
+    ] = None
+    schema: Annotated[
+        str | None,
+        option(
+            "--schema",
+            text="JSON Schema of the answers, a file or a pydantic model: they become typed "
+            "columns.",
+            panel=RECIPE,
+            metavar="FILE|PACKAGE:MODEL",
+        ),
+    ] = None
+    tools: Annotated[
+        str | None,
+        option(
+            "--tools",
+            text="JSON file with the tools that the model may call.",
+            panel=RECIPE,
+            metavar="FILE",
         ),
     ] = None
     id_column: Annotated[
@@ -106,20 +136,23 @@ class RecipeOptions:
 
     def recipe(self) -> Recipe:
         """Read files and values: the recipe as flow takes it."""
-        from valar_batch.core.recipe import Recipe
+        from valar_batch.recipes import make_recipe
 
-        return Recipe(
+        return make_recipe(
+            self.recipe_file,
             model=self.model,
-            prompt=text_or_file(self.prompt, "--prompt"),
-            system=text_or_file(self.system, "--system"),
-            id_column=self.id_column,
+            prompt=self.prompt,
+            system=self.system,
+            id=self.id_column,
+            schema=self.schema,
+            tools=self.tools,
+            window=self.window,
             max_output_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.reasoning_effort,
-            window=self.window,
-            null_text=self.null_text,
-            settings=tuple(setting(text) for text in self.settings or ()),
+            null=self.null_text,
+            set=dict(map(setting, self.settings or ())),
         )
 
 
@@ -215,14 +248,15 @@ class SubmitOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OutputOptions:
-    """Where the rows go."""
+    """Where the rows go, and in which form."""
 
     to: Annotated[
         str,
         option(
             "--to",
             "-o",
-            text="Output file: .parquet, .jsonl or .csv; - is JSONL on standard output.",
+            text="Output: .parquet, .arrow, .jsonl, .csv or .tsv, text also .gz or .zst; FOLDER/ "
+            "for a Parquet file per batch; - is JSONL on standard output.",
             panel=OUTPUT,
             metavar="OUT",
         ),
@@ -231,9 +265,49 @@ class OutputOptions:
         str | None,
         option(
             "--format",
-            text="parquet, jsonl or csv, whatever the name says.",
+            text="parquet, arrow, jsonl, csv or tsv, whatever the name says.",
             panel=OUTPUT,
             metavar="FORMAT",
+        ),
+    ] = None
+    columns: Annotated[
+        list[str] | None,
+        option(
+            "--columns",
+            text="The columns to write, in this order, separated by commas.",
+            panel=OUTPUT,
+            metavar="NAME,…",
+        ),
+    ] = None
+    flatten: Annotated[
+        bool,
+        option(
+            "--flatten",
+            text="Make each top-level field of the answers' schema a column of its own.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    keep_response: Annotated[
+        bool,
+        option("--keep-response", text="Add a column with the whole response.", panel=OUTPUT),
+    ] = False
+    compression: Annotated[
+        str | None,
+        option(
+            "--compression",
+            text="Parquet: zstd (the default), snappy, gzip, lz4, brotli or none. Arrow: zstd, lz4 "
+            "or none. Text: gzip or zstd.",
+            panel=OUTPUT,
+            metavar="NAME",
+        ),
+    ] = None
+    row_group_rows: Annotated[
+        int | None,
+        option(
+            "--row-group-size",
+            text="Rows in a row group of Parquet or a record batch of Arrow.",
+            panel=OUTPUT,
+            metavar="ROWS",
         ),
     ] = None
     overwrite: Annotated[
@@ -244,6 +318,19 @@ class OutputOptions:
         int,
         option("--concurrency", text="The most results fetched at a time.", panel=OUTPUT, min=1),
     ] = 200
+
+    def target(self) -> Target:
+        """Say where the output goes."""
+        from valar_batch.formats.targets import output_target
+
+        return output_target(self.to, self.output_format, self.compression, self.row_group_rows)
+
+    def choice(self) -> Choice:
+        """Say which columns it has."""
+        from valar_batch.formats.layout import Choice
+
+        names = [name for text in self.columns or () for name in text.split(",")]
+        return Choice(tuple(names) or None, self.flatten, self.keep_response)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,18 +388,6 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     expanded.__doc__ = command.__doc__
     expanded.__annotations__ = {p.name: p.annotation for p in parameters}
     return expanded
-
-
-def text_or_file(text: str | None, name: str) -> str | None:
-    """Give text as it is; `@FILE` is what the file holds, without one last line break."""
-    if text is None or not text.startswith("@"):
-        return text
-    try:
-        return Path(text[1:]).read_text("utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        hint = "text that begins with @ is given as a file, too"
-        raise UsageError(f"{name} {text}: {reason}", hint=hint) from error
 
 
 def setting(text: str) -> tuple[str, Any]:

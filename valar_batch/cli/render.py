@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from valar_batch.flow.join import Summary
     from valar_batch.flow.prepare import Estimate, Prepared
     from valar_batch.flow.status import Standing
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run
 
 SHOWN_ERRORS = 3
@@ -143,6 +143,8 @@ def advise(run: Run, summary: Summary) -> str:
         return f"{fetch}; or send the missing rows again: {retry}"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
         return f"the column error says why; send those rows again: {retry}"
+    if summary.misfits:
+        return f"{plural(summary.misfits, 'answer')} without a value: the column error says why"
     if statuses[Status.INVALID]:
         return f"what is wrong with the invalid rows: {run.problems_path}"
     return ""
@@ -160,6 +162,7 @@ def summary_json(run: Run, summary: Summary, target: Target) -> dict[str, Any]:
         "output_tokens": summary.output_tokens,
         "cost_usd": round(summary.cost_usd, 12),
         "rows_without_price": summary.unpriced,
+        "answers_without_value": summary.misfits,
         "is_rehearsal": run.record.target == LOCAL,
     }
 

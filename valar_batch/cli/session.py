@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from valar_batch.flow.prepare import Order
     from valar_batch.flow.retry import Choice, Retried
     from valar_batch.flow.submit import Submitted
+    from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run
 
@@ -129,12 +130,27 @@ class Session:
         key = self.home.fingerprint(self.connection.api_key)
         return retry(run, choice, self.valar, key, self.report, resend=resend, announce=announce)
 
-    def collect(self, run: Run, *, concurrency: int, wait: bool) -> None:
+    def collect(
+        self,
+        run: Run,
+        *,
+        concurrency: int,
+        wait: bool,
+        on_collected: Callable[[BatchFolder], None] = lambda _: None,
+    ) -> None:
         """Bring home what was sent of a run."""
         from valar_batch.flow.collect import Pace, collect
 
         pace = Pace(concurrency, missing_after())
-        collect(run, self.valar, self.connection, self.report, pace, wait=wait)
+        collect(
+            run,
+            self.valar,
+            self.connection,
+            self.report,
+            pace,
+            wait=wait,
+            on_collected=on_collected,
+        )
 
 
 def say_how_to_resume(run: Run | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,8 +14,9 @@ import orjson
 
 from valar_batch.core.answer_schema import AnswerSchema
 from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
+from valar_batch.core.outcome import OPTIONAL
 from valar_batch.core.problems import Problem
-from valar_batch.core.rules import BATCH_WINDOWS
+from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
 from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
 from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
 from valar_batch.errors import UsageError
@@ -75,12 +77,12 @@ class Recipe:
                     f"--set {path}: the input comes from --prompt or from the rows",
                     hint="use --prompt, --system, or a column prompt, input or messages",
                 )
-            set_path(fields, path, value)
+            set_path(fields, path, deepcopy(value))
         return fields
 
 
 def set_path(fields: dict[str, Any], path: str, value: Any) -> None:
-    """Set a dotted path, making the objects on the way."""
+    """Set a dotted path, making the objects on the way; objects are laid over one another."""
     *parents, name = path.split(".")
     if not all((*parents, name)):
         raise UsageError(f"--set {path}: an empty name in the path", hint="as in metadata.tag=x")
@@ -90,6 +92,9 @@ def set_path(fields: dict[str, Any], path: str, value: Any) -> None:
         if not isinstance(inner, dict):
             raise UsageError(f"--set {path}: {parent} is already set to {inner!r}")
         place = inner
+    before = place.get(name)
+    if isinstance(before, dict) and isinstance(value, dict):
+        value = overlaid(before, value)
     place[name] = value
 
 
@@ -184,6 +189,8 @@ class Renderer:
         self.seen: set[str] = set()
         self.has_rendered = False
         self._check()
+        self._optional = {"output"} if recipe.answer else set()
+        self._note(self._fields)
         self._head, self._system_slot, self._tail = self._skeleton()
 
     def _template(self, source: str | None, name: str) -> Template | None:
@@ -250,6 +257,17 @@ class Renderer:
             return []
         return sorted(self._wanted - self.seen)
 
+    def optional_columns(self) -> tuple[str, ...]:
+        """Name the optional columns of the output that the requests so far ask for."""
+        return tuple(name for name in OPTIONAL if name in self._optional)
+
+    def _note(self, params: Mapping[str, Any]) -> None:
+        """Note which optional columns a body asks for."""
+        if params.get("tools"):
+            self._optional.add("tool_calls")
+        if LOGPROBS in (params.get("include") or ()):
+            self._optional.add("logprobs")
+
     def _text(self, row: Mapping[str, Any]) -> str:
         if self._prompt is None:
             value = row.get("prompt", ABSENT)
@@ -311,6 +329,7 @@ class Renderer:
         problems = check_params(params, windows=BATCH_WINDOWS)
         if problems:
             raise RowRefused(*problems)
+        self._note(params)
         return json_text(params).encode()
 
     def _parsed(self, text: str, name: str) -> Any:

@@ -146,6 +146,12 @@ RESPONSE_REFUSED: Mapping[str, str] = MappingProxyType(
 )
 """Fields that Valar refuses in a Responses body, each with what to do instead."""
 
+LOGPROBS = "message.output_text.logprobs"
+"""What `include` asks for where one logprob per output token is wanted."""
+
+TOOL_TYPES = ("function", "custom")
+"""The tools that a model may be given."""
+
 MESSAGE_ROLES = ("system", "user", "assistant", "tool", "function", "developer")
 CONTENT_PARTS = ("input_text", "input_image", "output_text")
 INPUT_ITEMS = (

@@ -130,6 +130,12 @@ class Result(msgspec.Struct, frozen=True):
     response: Response
 
 
+class RawResult(msgspec.Struct, frozen=True):
+    """A line of the spool, for the bytes of its response."""
+
+    response: msgspec.Raw
+
+
 def result_line(custom_id: str, status: str, response: bytes) -> bytes:
     """Write a spool line around a response body, which stays as it came.
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from valar_batch.core.answer_schema import AnswerReader
+from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.rules import Status
 from valar_batch.flow.events import Writing
-from valar_batch.flow.outcomes import Prices, RunOutcomes
+from valar_batch.flow.outcomes import BatchOutcomes, Prices, RunOutcomes
+from valar_batch.formats.layout import layout_of
+from valar_batch.formats.parts import clear_folder, part_path, place_beside
+from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output
 
 if TYPE_CHECKING:
     from valar_batch.core.outcome import Outcome
     from valar_batch.flow.events import Reporter
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.layout import Choice, Layout
+    from valar_batch.formats.targets import Target
+    from valar_batch.formats.writers import Writer
+    from valar_batch.runs.batch import BatchFolder
+    from valar_batch.runs.records import RunRecord
     from valar_batch.runs.run import Run
 
 
@@ -22,7 +31,8 @@ if TYPE_CHECKING:
 class Summary:
     """What the output holds: rows by status, tokens, and USD where every price is known.
 
-    `errors` counts the messages of rows that did not complete.
+    `misfits` counts answers that do not fit the schema, `errors` the messages of all rows that have
+    one.
     """
 
     rows: int = 0
@@ -32,6 +42,7 @@ class Summary:
     output_tokens: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    misfits: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
@@ -44,40 +55,116 @@ class Summary:
         self.cost_usd += outcome.cost_usd or 0.0
         if outcome.cost_usd is None and outcome.input_tokens is not None:
             self.unpriced += 1
+        if outcome.error is not None and outcome.status == Status.COMPLETED:
+            self.misfits += 1
         if outcome.error is not None and (outcome.error in self.errors or len(self.errors) < 1000):
             self.errors[outcome.error] += 1
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row has its answer."""
-        return self.rows == self.statuses[Status.COMPLETED]
+        """Whether every row has its answer, and one that fits the schema where there is one."""
+        return self.rows == self.statuses[Status.COMPLETED] and not self.misfits
 
 
-def write_output(run: Run, target: Target, report: Reporter) -> Summary:
-    """Write every row of the run once, at its place, with what became of it."""
-    record, summary = run.record, Summary()
-    found = RunOutcomes(run, Prices(record))
-    provenance = {
+def layout_for(record: RunRecord, choice: Choice) -> Layout:
+    """Lay out the output of a run. Raises UsageError for a choice that cannot be."""
+    answer = None
+    if record.recipe.answer is not None:
+        answer = AnswerColumn(record.recipe.answer.schema)
+    return layout_of(
+        record.schema,
+        choice,
+        optional=record.optional_columns,
+        answer=answer,
+        custom_id_is_input=record.custom_id_is_input,
+    )
+
+
+def provenance_of(run: Run) -> dict[str, str]:
+    """Say where an output comes from."""
+    record = run.record
+    return {
         "tool_version": record.tool_version,
         "run_id": run.id,
         "recipe": record.recipe_digest,
         "input_digest": record.input.digest,
     }
-    with run.writing_output() as mark:
+
+
+class Join:
+    """Writes the rows of a run, each once and at its place, with what became of it."""
+
+    def __init__(self, run: Run, target: Target, choice: Choice, report: Reporter) -> None:
+        self.summary = Summary()
+        self._run = run
+        self._target = target
+        self._report = report
+        self._layout = layout_for(run.record, choice)
+        self._written: set[int] = set()
+        answer = run.record.recipe.answer
+        self._reader = OutcomeReader(
+            Prices(run.record).of,
+            self._layout.optional,
+            AnswerReader(answer.schema) if answer is not None else None,
+        )
+
+    def write(self) -> Summary:
+        """Write the whole output, or what is not written of it yet."""
+        run, target = self._run, self._target
+        with run.writing_output() as mark:
+            found = RunOutcomes(run, self._reader)
+            if target.is_folder:
+                self._clear_folder()
+                for batch in run.batches:
+                    if batch.number not in self._written:
+                        self._write_part(batch, mark, found.of_batch(batch))
+            else:
+                layout = self._layout
+                if target.format == "arrow":
+                    kept = (rows["input"] for batch in run.batches for rows in batch.rows())
+                    layout = layout.with_one_dictionary_each(kept)
+                with open_output(
+                    target, layout, provenance=provenance_of(run), mark=mark
+                ) as writer:
+                    for batch in run.batches:
+                        self._write_batch(batch, writer, found.of_batch(batch))
+            run.add_output(target.path, target.format)
+        return self.summary
+
+    def write_part(self, batch: BatchFolder) -> None:
+        """Write the part of a batch whose results are all here, while others are under way.
+
+        Where rows were sent again, parts are written at the end: their answers may still come.
+        """
+        if self._run.retries:
+            return
+        with self._run.writing_output() as mark:
+            self._clear_folder()
+            self._write_part(batch, mark, BatchOutcomes(batch, self._reader))
+
+    def _clear_folder(self) -> None:
+        """Make the folder, and remove the parts of other runs."""
+        if self._target.path is not None and not self._written:
+            clear_folder(self._target.path, self._run.id)
+
+    def _write_part(self, batch: BatchFolder, mark: str, outcomes: BatchOutcomes) -> None:
+        if self._target.path is None:
+            return
+        part = replace(self._target, path=part_path(self._target.path, batch.number))
         with open_output(
-            target,
-            record.schema,
-            provenance=provenance,
-            custom_id_is_input=record.custom_id_is_input,
+            part,
+            self._layout,
+            provenance=provenance_of(self._run),
             mark=mark,
+            beside=place_beside(self._target.path),
         ) as writer:
-            for batch in run.batches:
-                outcomes = found.of_batch(batch)
-                for rows in batch.rows():
-                    joined = outcomes.join(rows)
-                    writer.write(rows["input"], joined)
-                    for outcome in joined:
-                        summary.add(outcome)
-                    report(Writing(record.totals.rows, summary.rows))
-        run.add_output(target.path, target.format)
-    return summary
+            self._write_batch(batch, writer, outcomes)
+        self._written.add(batch.number)
+
+    def _write_batch(self, batch: BatchFolder, writer: Writer, outcomes: BatchOutcomes) -> None:
+        for rows in batch.rows():
+            joined = outcomes.join(rows)
+            writer.write(rows["input"], joined)
+            for outcome in joined:
+                self.summary.add(outcome)
+            self._report(Writing(self._run.record.totals.rows, self.summary.rows))

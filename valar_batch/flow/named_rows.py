@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from valar_batch.core.outcome import output_names
 from valar_batch.core.rules import CUSTOM_ID
 from valar_batch.errors import InputError
+from valar_batch.formats.layout import free_name
 from valar_batch.formats.readers import open_input
 from valar_batch.formats.source import no_rows, unreadable
 from valar_batch.runs.id_index import IdIndex
@@ -81,8 +81,8 @@ def read_ids(run: Run, path: Path) -> Iterator[str]:
         return
     reader = open_input(str(path))
     columns = reader.columns()
-    own = "custom_id" if run.record.custom_id_is_input else ""
-    names = (own or output_names(run.record.schema.names)["custom_id"], "custom_id")
+    taken = () if run.record.custom_id_is_input else run.record.schema.names
+    names = (free_name("custom_id", taken, "valar_"), "custom_id")
     name = next((name for name in names if name in columns), None)
     if name is None:
         raise InputError(

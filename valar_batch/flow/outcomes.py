@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
-
 from valar_batch.core.attempts import winner
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.outcome import Outcome, outcome_of
+from valar_batch.core.outcome import Outcome
 from valar_batch.core.prices import Price
 from valar_batch.core.rules import Status
-from valar_batch.core.wire import Result
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import read_lines
 
@@ -20,13 +17,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from valar_batch.core.outcome import OutcomeReader
+    from valar_batch.core.wire import Result
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import BatchRecord, RunRecord
     from valar_batch.runs.run import Run
 
 T = TypeVar("T")
-
-decode_result = msgspec.json.Decoder(Result).decode
 
 
 class Prices:
@@ -81,17 +78,17 @@ def reaches(retry: BatchRecord, record: BatchRecord) -> bool:
 class RunOutcomes:
     """The outcomes of a run's rows, a batch at a time, in input order."""
 
-    def __init__(self, run: Run, prices: Prices) -> None:
-        self._prices = prices
+    def __init__(self, run: Run, reader: OutcomeReader) -> None:
+        self._reader = reader
         self._overlay = Overlay(run, self._of_retry)
 
     def of_batch(self, batch: BatchFolder) -> BatchOutcomes:
         """Give the outcomes of a batch of the first attempt, with the retries over them."""
-        return BatchOutcomes(batch, self._prices, self._overlay.over(batch.read()))
+        return BatchOutcomes(batch, self._reader, self._overlay.over(batch.read()))
 
     def _of_retry(self, batch: BatchFolder, _: BatchRecord) -> Mapping[str, Outcome]:
         ids = batch.custom_ids()
-        outcomes = BatchOutcomes(batch, self._prices)
+        outcomes = BatchOutcomes(batch, self._reader)
         return {custom_id: outcomes.of(custom_id) for custom_id in ids}
 
 
@@ -102,14 +99,17 @@ class BatchOutcomes:
     """
 
     def __init__(
-        self, batch: BatchFolder, prices: Prices, retries: Sequence[Mapping[str, Outcome]] = ()
+        self,
+        batch: BatchFolder,
+        reader: OutcomeReader,
+        retries: Sequence[Mapping[str, Outcome]] = (),
     ) -> None:
         record = batch.read()
         self._retries = retries
         self._outcomes: dict[str, Outcome] = {}
         for line in read_lines(batch.spool_path):
-            result = decode_result(line)
-            self._outcomes[result.custom_id] = outcome_of(result, prices.of(result), 1)
+            outcome = reader.read(line, 1)
+            self._outcomes[outcome.custom_id or ""] = outcome
         sent = record.state not in UNSENT
         ended = record.state in (BatchState.SETTLED, BatchState.COLLECTED)
         self._absent = Status.MISSING if ended else Status.PENDING

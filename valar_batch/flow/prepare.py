@@ -71,6 +71,7 @@ class Prepared:
     input: InputRecord
     schema: Any
     custom_id_is_input: bool
+    optional_columns: tuple[str, ...]
     totals: Totals
     tally: Tally
 
@@ -266,6 +267,7 @@ class Preparation:
             input=InputRecord(path, reader.format, reader.digest()),
             schema=reader.schema(),
             custom_id_is_input=self._renderer.source is Source.ITEM and self._ids_kept,
+            optional_columns=self._renderer.optional_columns(),
             totals=Totals(
                 rows=self._rows,
                 requests=requests,

@@ -167,4 +167,5 @@ def facts_of_input(prepared: Prepared) -> dict[str, Any]:
         "input": prepared.input,
         "arrow_schema": encode_schema(prepared.schema),
         "custom_id_is_input": prepared.custom_id_is_input,
+        "optional_columns": prepared.optional_columns,
     }

@@ -18,7 +18,7 @@ from valar_batch.formats.arrow_types import cast, python_values
 from valar_batch.formats.schema import is_json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
 """float_hook lets a number beyond a double's range pass: its column is JSON text."""
@@ -63,6 +63,17 @@ def to_json_objects(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[bytes]:
     names = schema.names
     for values in zip(*map(python_values, kept.flatten()), strict=True):
         yield encode(dict(zip(names, values, strict=True)))
+
+
+def json_values(kept: pa.Array[Any]) -> Iterator[Mapping[str, bytes]]:
+    """Give each row's values as JSON, by column; a column that a line of JSON lacks is absent."""
+    if not isinstance(kept, pa.StructArray):
+        for line in raw_lines(kept):
+            yield {name: bytes(raw) for name, raw in decode_texts(line).items()}
+        return
+    names = [field.name for field in kept.type]
+    for values in zip(*map(python_values, kept.flatten()), strict=True):
+        yield dict(zip(names, map(encode, values), strict=True))
 
 
 def to_text_columns(kept: pa.Array[Any], schema: pa.Schema) -> list[pa.Array[Any]]:

@@ -54,8 +54,9 @@ class Totals(msgspec.Struct, frozen=True):
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: written once, and again only when other rows come around the same requests.
 
-    `arrow_schema` is the input's settled schema, IPC in base64; `rows_file` the name, in each
-    batch's folder, of the rows that belong to it.
+    `arrow_schema` is the input's settled schema, IPC in base64; `optional_columns` are those of the
+    outcome that the requests ask for; `rows_file` the name, in each batch's folder, of the rows
+    that belong to it.
     """
 
     folder_version: int = FOLDER_VERSION
@@ -72,6 +73,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     input: InputRecord
     arrow_schema: str
     custom_id_is_input: bool
+    optional_columns: tuple[str, ...] = ()
     limits: Limits
     prices_date: str
     prices: dict[str, dict[str, tuple[float, float, float]]]
