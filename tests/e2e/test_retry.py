@@ -386,7 +386,7 @@ def test_again_is_for_a_run_whose_retries_are_fetched(work, valar) -> None:
 
 def test_missing_rows_that_were_sent_again_are_not_waited_for(work, valar) -> None:
     """A result that Valar never gave and a retry did give leaves nothing to wait for."""
-    failed = of(work.fetch(3), "failed")
+    work.fetch(3)
     change(valar, failure_share=0.0)
     folder = work.folder / "batches" / "00000"
     record = json.loads((folder / "batch.json").read_bytes())

@@ -45,12 +45,18 @@ def check_columns(run: Run, output: OutputOptions) -> None:
 
 
 def deliver(
-    session: Session, run: Run, target: Target, output: OutputOptions, *, wait: bool
+    session: Session,
+    run: Run,
+    target: Target,
+    output: OutputOptions,
+    *,
+    wait: bool,
+    shown: Run | None = None,
 ) -> Summary:
-    """Collect a run and write its output."""
+    """Collect a run and write its output, or that of the same run as it is to be `shown`."""
     from valar_batch.flow.join import Join
 
-    join = Join(run, target, output.choice(), session.report)
+    join = Join(shown or run, target, output.choice(), session.report)
     on_collected = join.write_part if target.is_folder else ignored
     session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=on_collected)
     return join.write()

@@ -140,9 +140,10 @@ def advise(run: Run, summary: Summary) -> str:
     if statuses[Status.PENDING]:
         return fetch
     if statuses[Status.MISSING]:
-        return f"{fetch}; or send the missing rows again: {retry}"
+        return fetch if run.is_foreign else f"{fetch}; or send the missing rows again: {retry}"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
-        return f"the column error says why; send those rows again: {retry}"
+        why = "the column error says why"
+        return why if run.is_foreign else f"{why}; send those rows again: {retry}"
     if summary.misfits:
         return f"{plural(summary.misfits, 'answer')} without a value: the column error says why"
     if statuses[Status.INVALID]:
@@ -232,7 +233,8 @@ def show_standing(standing: Standing) -> None:
     totals, out = standing.totals, screen()
     name = f" ({standing.name})" if standing.name else ""
     out.print(f"{standing.run}{name}, begun {when(standing.created_at)}", style="bold")
-    out.print(f"  input   {standing.input}")
+    if standing.input:
+        out.print(f"  input   {standing.input}")
     out.print(f"  target  {standing.target}, {standing.model or 'models as in the rows'}")
     out.print(f"  rows    {totals.rows:,}: {counts(standing.statuses)}")
     for output in standing.outputs:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from valar_batch.cli.fetch import RunArgument
+from valar_batch.cli.lookup import RunArgument
 from valar_batch.cli.options import ScreenOptions
 
 ResendOption = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valar_batch.cli.fetch import RunArgument
+from valar_batch.cli.lookup import RunArgument
 from valar_batch.cli.options import ScreenOptions
 from valar_batch.cli.resume import ResendOption
 from valar_batch.errors import UsageError

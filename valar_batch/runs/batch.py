@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from valar_batch.core.wire import Batch
+
 READ_SIZE = 1 << 20
 
 
@@ -167,3 +169,33 @@ def rows_writer(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]
         pa.ipc.new_stream(sink, schema, options=options) as writer,
     ):
         yield writer
+
+
+def write_sent_batch(
+    path: Path, remote: Batch, attempt: int, number: int, rows: list[pa.RecordBatch]
+) -> BatchRecord:
+    """Write the folder of a batch that is at Valar and has no body here.
+
+    `rows` are in the form of `draft.rows_schema`, each with a request.
+    """
+    path.mkdir(parents=True)
+    folder = BatchFolder(path)
+    with rows_writer(folder.rows_path, rows[0].schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+    count = sum(batch.num_rows for batch in rows)
+    record = BatchRecord(
+        number=number,
+        attempt=attempt,
+        state=BatchState.SUBMITTED,
+        first_row=rows[0]["row"][0].as_py(),
+        last_row=rows[-1]["row"][-1].as_py(),
+        rows=count,
+        requests=count,
+        label=remote.label or "",
+        batch_id=remote.id,
+        submitted_at=float(remote.created_at) or now(),
+        adopted=True,
+    )
+    folder.write(record)
+    return record

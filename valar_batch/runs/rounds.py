@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from valar_batch import durable
-from valar_batch.core.lifecycle import BatchState
-from valar_batch.runs.batch import BatchFolder, rows_writer
+from valar_batch.runs.batch import write_sent_batch
 from valar_batch.runs.draft import BatchDraft, rows_schema
-from valar_batch.runs.records import BatchRecord, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from valar_batch.core.wire import Batch
+    from valar_batch.runs.records import BatchRecord
     from valar_batch.runs.run import Run
 
 ORIGIN = pa.struct([pa.field("batch", pa.int32()), pa.field("position", pa.int32())])
@@ -69,36 +68,6 @@ class Round:
         self.path.rename(self.run.retries_path / str(self.attempt))
         durable.sync_folder(self.run.retries_path)
         durable.sync_folder(self.run.path)
-
-
-def write_sent_batch(
-    path: Path, remote: Batch, attempt: int, number: int, rows: list[pa.RecordBatch]
-) -> BatchRecord:
-    """Write the folder of a batch that is at Valar and has no body here.
-
-    `rows` are in the form of `draft.rows_schema`, each with a request.
-    """
-    path.mkdir(parents=True)
-    folder = BatchFolder(path)
-    with rows_writer(folder.rows_path, rows[0].schema) as writer:
-        for batch in rows:
-            writer.write_batch(batch)
-    count = sum(batch.num_rows for batch in rows)
-    record = BatchRecord(
-        number=number,
-        attempt=attempt,
-        state=BatchState.SUBMITTED,
-        first_row=rows[0]["row"][0].as_py(),
-        last_row=rows[-1]["row"][-1].as_py(),
-        rows=count,
-        requests=count,
-        label=remote.label or "",
-        batch_id=remote.id,
-        submitted_at=float(remote.created_at) or now(),
-        adopted=True,
-    )
-    folder.write(record)
-    return record
 
 
 def origins(run: Run) -> Iterator[pa.RecordBatch]:

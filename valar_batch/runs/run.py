@@ -12,6 +12,7 @@ import filelock
 import msgspec
 
 from valar_batch import durable
+from valar_batch.core.identity import FOREIGN_PREFIX
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.runs.batch import BatchFolder, held, rows_writer
 from valar_batch.runs.records import OutputRecord, RunRecord, read_record
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from valar_batch.runs.records import BatchRecord
 
 UNSENT = frozenset({BatchState.PREPARED, BatchState.SUBMITTING})
-FOREIGN_PREFIX = "ext-"
 
 
 class Run:
