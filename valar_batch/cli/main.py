@@ -13,6 +13,7 @@ import typer
 
 from valar_batch import __version__
 from valar_batch.cli import (
+    clean,
     fetch,
     list_runs,
     models,
@@ -50,6 +51,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("validate", validate.command),
     ("models", models.command),
     ("serve", serve.command),
+    ("clean", clean.command),
 )
 
 

@@ -39,7 +39,7 @@ def batches_at(target: str, home: Home, valar: Valar) -> list[RemoteBatch]:
         by_label = label.run if label is not None and label.run in runs else None
         return by_batch.get(batch.id, by_label)
 
-    found = sorted(valar.list_batches(), key=lambda batch: (-batch.created_at, batch.id))
+    found = sorted(valar.list_batches(), key=lambda batch: -batch.created_at)
     return [
         RemoteBatch(batch.id, batch.label, batch.request_counts, batch.created_at, run_of(batch))
         for batch in found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ class Home:
         """Every batch from elsewhere whose answers are kept here."""
         paths = self.runs_path.glob(f"{FOREIGN_PREFIX}*")
         yield from (Run(path) for path in paths if (path / "run.json").exists())
+
+    def folders(self) -> list[Run]:
+        """Every folder of a run or of a batch from elsewhere, also one that cannot be read."""
+        paths = chain(self.runs_path.glob("run-*"), self.runs_path.glob(f"{FOREIGN_PREFIX}*"))
+        return [Run(path) for path in paths if path.is_dir()]
 
     def lookup(self, name: str | None) -> Run | None:
         """Find a run by its id, the beginning of it, or its `--name`; None is the latest run.
