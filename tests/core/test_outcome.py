@@ -190,6 +190,6 @@ def test_typed_answers() -> None:
 
     assert read(output=[message("yes")]) == ("completed", "yes", "YES", None)
     assert read(output=[message("12")]) == ("completed", "12", None, "no letters")
-    assert read(output=[]) == ("completed", None, None, "the answer has no text")
+    assert read(output=[]) == ("completed", None, None, "answer has no text")
     assert read(output=[CALL]) == ("completed", None, None, None)
     assert read(status="failed", error="e") == ("failed", None, None, "e")

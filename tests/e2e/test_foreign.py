@@ -123,6 +123,17 @@ def test_joined_to_an_input(cli, valar, tmp_path, suffix) -> None:
             assert (row["custom_id"], row["attempts"]) == (None, 0)
 
 
+def test_a_folder_of_parts_around_an_input(cli, valar, tmp_path) -> None:
+    """The parts hold the input's rows, too, and nothing of the bare requests."""
+    batch, out = post(valar, ["a", "b"]), tmp_path / "parts"
+    source = tmp_path / "in.csv"
+    source.write_text("k\nb\na\n")
+    cli("fetch", batch, "--to", f"{out}/", "--input", source, "--id", "k")
+    (part,) = out.glob("*.parquet")
+    rows = pq.read_table(part).to_pylist()
+    assert [(row["k"], row["status"]) for row in rows] == [("b", "completed"), ("a", "completed")]
+
+
 def test_an_id_that_is_literal_is_not_mapped(cli, valar, tmp_path) -> None:
     """A value that is an id of the batch is that id, though submit would have hashed it."""
     batch, out = post(valar, ["x-7", "plain"]), tmp_path / "out.jsonl"

@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = (
     "pyarrow", "httpx", "pycurl", "uvicorn", "starlette", "zstandard", "msgspec", "orjson",
-    "minijinja", "tenacity", "sqlite3", "asyncio",
+    "minijinja", "tenacity", "sqlite3", "asyncio", "jsonschema_rs",
 )  # fmt: skip
 
 PROBE = """

@@ -203,6 +203,20 @@ def test_a_failed_retry_never_replaces_an_answer(work, valar) -> None:
     assert work.status()["statuses"] == Counter(row["status"] for row in rows)
 
 
+def test_parts_are_written_anew(work, valar, tmp_path) -> None:
+    """A folder of parts has the answers of retries at their rows' places, as any output."""
+    folder = f"{tmp_path / 'parts'}/"
+    work.cli("fetch", work.run, "--to", folder, code=3)
+    change(valar, failure_share=0.0)
+    work.retry()
+    work.cli("fetch", work.run, "--to", folder)
+    rows = [
+        row for part in sorted(tmp_path.glob("parts/*")) for row in pq.read_table(part).to_pylist()
+    ]
+    assert rows == work.fetch(0)
+    assert [row["status"] for row in rows] == ["completed"] * ROWS
+
+
 @pytest.mark.parametrize("form", ["txt", "jsonl", "csv", "parquet"])
 def test_rows_named_by_a_file(work, valar, form) -> None:
     """A filtered output or a list of ids says which rows; some may have an answer."""

@@ -57,7 +57,8 @@ def deliver(
     from valar_batch.flow.join import Join
 
     join = Join(shown or run, target, output.choice(), session.report)
-    on_collected = join.write_part if target.is_folder else ignored
+    has_parts = target.is_folder and shown in (None, run)
+    on_collected = join.write_part if has_parts else ignored
     session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=on_collected)
     return join.write()
 

@@ -121,7 +121,7 @@ class OutcomeReader:
     def _value(self, text: str | None, output: Any) -> tuple[Any, str | None]:
         if self._answers is not None and text is not None:
             return self._answers.read(text)
-        return None, None if tool_calls(output) else "the answer has no text"
+        return None, None if tool_calls(output) else "answer has no text"
 
 
 def first(values: Iterable[int | None]) -> int | None:

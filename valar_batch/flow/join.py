@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.answer_schema import AnswerReader
 from valar_batch.core.outcome import OutcomeReader
@@ -17,6 +17,7 @@ from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output
 
 if TYPE_CHECKING:
+    from valar_batch.core.answer_schema import AnswerSchema
     from valar_batch.core.outcome import Outcome
     from valar_batch.flow.events import Reporter
     from valar_batch.formats.layout import Choice, Layout
@@ -68,14 +69,12 @@ class Summary:
 
 def layout_for(record: RunRecord, choice: Choice) -> Layout:
     """Lay out the output of a run. Raises UsageError for a choice that cannot be."""
-    answer = None
-    if record.recipe.answer is not None:
-        answer = AnswerColumn(record.recipe.answer.schema)
+    schema = record.recipe.answer
     return layout_of(
         record.schema,
         choice,
         optional=record.optional_columns,
-        answer=answer,
+        answer=None if schema is None else AnswerColumn(schema.schema),
         custom_id_is_input=record.custom_id_is_input,
     )
 
@@ -101,18 +100,18 @@ class Join:
         self._report = report
         self._layout = layout_for(run.record, choice)
         self._written: set[int] = set()
-        answer = run.record.recipe.answer
+        schema = run.record.recipe.answer
         self._reader = OutcomeReader(
             Prices(run.record).of,
             self._layout.optional,
-            AnswerReader(answer.schema) if answer is not None else None,
+            None if schema is None else TypedAnswers(schema),
         )
 
     def write(self) -> Summary:
         """Write the whole output, or what is not written of it yet."""
         run, target = self._run, self._target
         with run.writing_output() as mark:
-            found = RunOutcomes(run, self._reader)
+            collected, found = run.collected(), RunOutcomes(run, self._reader)
             if target.is_folder:
                 self._clear_folder()
                 for batch in run.batches:
@@ -128,7 +127,7 @@ class Join:
                 ) as writer:
                     for batch in run.batches:
                         self._write_batch(batch, writer, found.of_batch(batch))
-            run.add_output(target.path, target.format)
+            run.add_output(target.path, target.format, collected)
         return self.summary
 
     def write_part(self, batch: BatchFolder) -> None:
@@ -168,3 +167,18 @@ class Join:
             for outcome in joined:
                 self.summary.add(outcome)
             self._report(Writing(self._run.record.totals.rows, self.summary.rows))
+
+
+class TypedAnswers:
+    """Reads answers as values that fit the schema and its Arrow column."""
+
+    def __init__(self, schema: AnswerSchema) -> None:
+        self._reader = AnswerReader(schema)
+        self._column = AnswerColumn(schema.schema)
+
+    def read(self, text: str) -> tuple[Any, str | None]:
+        """Give the value, or None and where the text fails."""
+        value, error = self._reader.read(text)
+        if error is None:
+            error = self._column.check(value)
+        return (value, None) if error is None else (None, error)

@@ -63,6 +63,7 @@ def standing_of(run: Run, connect: Callable[[], Valar]) -> Standing:
     is_open = any(batch.read().state in NEEDS_VALAR for batch in run.all_batches)
     look = Look(connect() if is_open else None)
     statuses = look.at(run)
+    batches = [*look.firsts, *look.retries]
     if record.totals.invalid:
         statuses[Status.INVALID] = record.totals.invalid
     return Standing(
@@ -74,9 +75,9 @@ def standing_of(run: Run, connect: Callable[[], Valar]) -> Standing:
         input=record.input.path,
         model=record.recipe.model,
         totals=record.totals,
-        is_settled=not statuses[Status.PENDING],
+        is_settled=not any(Status.PENDING in batch.statuses for batch in batches),
         statuses=words(statuses),
-        batches=[*look.firsts, *look.retries],
+        batches=batches,
         outputs=run.outputs(),
     )
 

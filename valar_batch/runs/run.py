@@ -35,7 +35,6 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
-        self._collected = 0
 
     @cached_property
     def record(self) -> RunRecord:
@@ -96,7 +95,11 @@ class Run:
 
     def is_collected(self) -> bool:
         """Whether every result that is waited for is here, so that an output needs no call."""
-        return all(self.waits_for_nothing(batch, batch.read()) for batch in self.all_batches)
+        return self.collected() == len(self.all_batches)
+
+    def collected(self) -> int:
+        """Count the batches of which nothing is waited for."""
+        return sum(self.waits_for_nothing(batch, batch.read()) for batch in self.all_batches)
 
     def waits_for_nothing(self, batch: BatchFolder, record: BatchRecord) -> bool:
         """Whether all results of a batch are here, or sent again where they could not be had."""
@@ -158,9 +161,6 @@ class Run:
         """Write outputs one at a time; gives a mark for the temporary file that is this run's."""
         place = f"{platform.node()}:{self.path.absolute()}"
         with filelock.FileLock(self.path / "outputs.lock"):
-            self._collected = sum(
-                self.waits_for_nothing(batch, batch.read()) for batch in self.all_batches
-            )
             yield hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
 
     def wrote(self, output: Path) -> bool:
@@ -172,9 +172,12 @@ class Run:
             for record in self.outputs()
         )
 
-    def add_output(self, output: Path | None, output_format: str) -> None:
-        """Record a file that this run wrote, while writing; None is standard output."""
-        record = OutputRecord("-", output_format, collected=self._collected)
+    def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
+        """Record a file that this run wrote, while writing; None is standard output.
+
+        `collected` is what `collected()` gave before it was written.
+        """
+        record = OutputRecord("-", output_format, collected=collected)
         if output is not None:
             stat = output.stat()
             record = OutputRecord(
@@ -182,7 +185,7 @@ class Run:
                 output_format,
                 stat.st_size,
                 stat.st_mtime_ns,
-                self._collected,
+                collected,
             )
         kept = [other for other in self.outputs() if other.path != record.path]
         content = msgspec.json.encode([*kept, record])
