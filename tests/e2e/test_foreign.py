@@ -151,7 +151,9 @@ def test_rows_that_are_numbered(cli, valar, tmp_path) -> None:
     batch, out = post(valar, ["r-2", "r-1"]), tmp_path / "out.jsonl"
     source = tmp_path / "in.csv"
     source.write_text("a\nfirst\nsecond\nthird\n")
-    cli("fetch", batch, "--to", out, "--input", source, code=3)
+    done = cli("fetch", batch, "--to", out, "--input", source, code=3)
+    assert "1 × not in this batch" in done.err
+    assert "fetch again" not in done.err
     assert [(row["a"], row["custom_id"], row["status"]) for row in read(out)] == [
         ("first", "r-1", "completed"),
         ("second", "r-2", "completed"),

@@ -132,6 +132,8 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
 
 def advise(run: Run, summary: Summary) -> str:
     """Say what to do about rows that have no answer."""
+    from valar_batch.flow.outcomes import NOT_IN_BATCH
+
     statuses = summary.statuses
     fetch = f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
     retry = f"valar-batch retry {run.id}"
@@ -139,7 +141,7 @@ def advise(run: Run, summary: Summary) -> str:
         return f"send the rest: valar-batch resume {run.id}"
     if statuses[Status.PENDING]:
         return fetch
-    if statuses[Status.MISSING]:
+    if statuses[Status.MISSING] > summary.errors[NOT_IN_BATCH]:
         return fetch if run.is_foreign else f"{fetch}; or send the missing rows again: {retry}"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
         why = "the column error says why"

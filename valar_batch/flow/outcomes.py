@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOT_IN_BATCH = "not in this batch"
+
 
 class Prices:
     """The prices that were frozen when the run was prepared."""
@@ -129,7 +131,7 @@ class BatchOutcomes:
     def of(self, custom_id: str | None) -> Outcome:
         """Give the outcome of a request; a row without an id has none in this batch."""
         if custom_id is None:
-            return Outcome(None, Status.MISSING, error="not in this batch")
+            return Outcome(None, Status.MISSING, error=NOT_IN_BATCH)
         outcome = self._outcomes.get(custom_id)
         if outcome is None:
             outcome = Outcome(custom_id, self._absent, error=self._reason, attempts=self._attempts)
