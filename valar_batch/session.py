@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from valar_batch.client.connection import Connection
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.prepare import Order
+    from valar_batch.flow.retry import Choice as RowChoice
+    from valar_batch.flow.retry import Retried
     from valar_batch.flow.status import Standing
     from valar_batch.flow.submit import Submitted
     from valar_batch.formats.layout import Choice
@@ -161,6 +163,15 @@ class Session:
 
         key = self.home.fingerprint(self.connection.api_key)
         send(run, self.valar, key, self.report, resend=resend)
+
+    def retry(
+        self, run: Run, choice: RowChoice, *, resend: bool, announce: Callable[[Run], None]
+    ) -> Retried:
+        """Send rows of a run again."""
+        from valar_batch.flow.retry import retry
+
+        key = self.home.fingerprint(self.connection.api_key)
+        return retry(run, choice, self.valar, key, self.report, resend=resend, announce=announce)
 
     def collect(
         self,

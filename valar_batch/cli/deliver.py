@@ -15,14 +15,25 @@ if TYPE_CHECKING:
 
 
 def deliver(
-    session: Session, run: Run, target: Target, output: OutputOptions, *, wait: bool
+    session: Session,
+    run: Run,
+    target: Target,
+    output: OutputOptions,
+    *,
+    wait: bool,
+    shown: Run | None = None,
 ) -> Summary:
-    """Collect a run and write its output."""
+    """Collect a run and write its output, or that of the same run as it is to be `shown`."""
     from valar_batch.flow.join import Join
 
-    join = Join(run, target, output.choice(), session.report)
-    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=join.on_collected)
+    join = Join(shown or run, target, output.choice(), session.report)
+    on_collected = join.on_collected if shown in (None, run) else ignored
+    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=on_collected)
     return join.write()
+
+
+def ignored(_: BatchFolder) -> None:
+    """Do nothing about a batch that is collected."""
 
 
 def conclude(

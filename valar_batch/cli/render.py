@@ -114,13 +114,20 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
 
 def advise(run: Run, summary: Summary) -> str:
     """Say what to do about rows that have no answer."""
+    from valar_batch.flow.outcomes import NOT_IN_BATCH
+
     statuses = summary.statuses
+    fetch = f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
+    retry = f"valar-batch retry {run.id}"
     if any("not sent yet" in error for error in summary.errors):
         return f"send the rest: valar-batch resume {run.id}"
-    if statuses[Status.PENDING] or statuses[Status.MISSING]:
-        return f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
+    if statuses[Status.PENDING]:
+        return fetch
+    if statuses[Status.MISSING] > summary.errors[NOT_IN_BATCH]:
+        return fetch if run.is_foreign else f"{fetch}; or send the missing rows again: {retry}"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
-        return "the column error says why; send those rows again as an input of their own"
+        why = "the column error says why"
+        return why if run.is_foreign else f"{why}; send those rows again: {retry}"
     if summary.misfits:
         return f"{plural(summary.misfits, 'answer')} without a value: the column error says why"
     if statuses[Status.INVALID]:
@@ -210,19 +217,21 @@ def show_standing(standing: Standing) -> None:
     totals, out = standing.totals, screen()
     name = f" ({standing.name})" if standing.name else ""
     out.print(f"{standing.run}{name}, begun {when(standing.created_at)}", style="bold")
-    out.print(f"  input   {standing.input}")
+    if standing.input:
+        out.print(f"  input   {standing.input}")
     out.print(f"  target  {standing.target}, {standing.model or 'models as in the rows'}")
     out.print(f"  rows    {totals.rows:,}: {counts(standing.statuses)}")
     for output in standing.outputs:
         out.print(f"  output  {output.path}")
     table = table_of(
-        "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
-        right=("Batch", "Requests", "Settled", "Failed"),
+        "Attempt", "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
+        right=("Attempt", "Batch", "Requests", "Settled", "Failed"),
     )  # fmt: skip
     for batch in standing.batches:
         pending = batch.statuses.get(Status.PENDING, 0)
         bad = batch.requests - pending - batch.statuses.get(Status.COMPLETED, 0)
         table.add_row(
+            str(batch.attempt),
             str(batch.number),
             batch.state.value,
             f"{batch.requests:,}",

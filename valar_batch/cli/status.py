@@ -1,4 +1,4 @@
-"""`status [RUN]`: where a run stands."""
+"""`status [RUN|BATCH]`: where a run or a batch stands."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import Annotated
 
 import typer
 
-from valar_batch.cli.fetch import RunArgument
+from valar_batch.cli.lookup import RunOrBatchArgument, find_run_or_batch
+from valar_batch.cli.options import TargetOptions
 
 WATCH_SECONDS = 5.0
 
 
 def command(
-    name: RunArgument = None,
+    target: TargetOptions,
+    name: RunOrBatchArgument = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it anew every few seconds until it is settled.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Show where a run and its batches stand."""
+    """Show where a run and its batches stand, or any batch at Valar."""
     from valar_batch.cli.render import print_json, show_standing
+    from valar_batch.flow.events import silent
     from valar_batch.session import look, open_home
 
-    run = open_home().find(name)
+    run = find_run_or_batch(open_home(), name, target, silent)
     while True:
         standing = look(run)
         if as_json:

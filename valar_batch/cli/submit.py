@@ -16,6 +16,7 @@ from valar_batch.cli.options import (
 
 if TYPE_CHECKING:
     from valar_batch.flow.prepare import Order
+    from valar_batch.flow.send import Sent
     from valar_batch.flow.submit import Submitted
     from valar_batch.runs.run import Run
 
@@ -80,13 +81,18 @@ def closing_line(submitted: Submitted, *, again: bool) -> str:
 
 def what_was_sent(submitted: Submitted) -> str:
     """Say how much of a run was sent just now."""
-    from valar_batch.wording import plural
-
-    sent = submitted.sent
     if not submitted.run.record.totals.requests:
         return "no row has a request to send"
+    sent = sent_batches(submitted.sent)
+    return sent or "all of it was at Valar already, nothing was sent"
+
+
+def sent_batches(sent: Sent) -> str:
+    """Count the batches that were sent or found at Valar; empty where there was none."""
+    from valar_batch.wording import plural
+
     parts = [
         f"{plural(sent.posted, 'batch', 'batches')} sent" if sent.posted else "",
         f"{plural(sent.adopted, 'batch', 'batches')} found at Valar" if sent.adopted else "",
     ]
-    return ", ".join(filter(None, parts)) or "all of it was at Valar already, nothing was sent"
+    return ", ".join(filter(None, parts))

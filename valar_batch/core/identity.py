@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HASHED_PREFIX = "x-"
 ROW_PREFIX = "r-"
+FOREIGN_PREFIX = "ext-"
 
 
 def custom_id_for_value(value: str) -> str:
@@ -97,6 +98,12 @@ def parse_label(text: str) -> Label | None:
     if run.startswith("run-") and attempt.isdigit() and batch.isdigit():
         return Label(run, int(attempt), int(batch))
     return None
+
+
+def foreign_name(target: str, batch_id: str) -> str:
+    """Name the folder of a batch that was not sent from here: `ext-<16 hex>`."""
+    digest = hashlib.sha256(f"{target}\n{batch_id}".encode()).hexdigest()
+    return f"{FOREIGN_PREFIX}{digest[:16]}"
 
 
 def idempotency_key(label: Label, body_sha256: str) -> str:

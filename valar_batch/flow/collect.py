@@ -106,8 +106,8 @@ class Collector:
     def collect(self, run: Run) -> None:
         """Collect what there is to collect."""
         with contextlib.ExitStack() as locks:
-            for folder in run.batches:
-                self._take_up(folder, locks)
+            for folder in run.all_batches:
+                self._take_up(run, folder, locks)
             if self._watched:
                 with self._spooler, self._fanout() as fanout:
                     self._follow(fanout)
@@ -115,16 +115,18 @@ class Collector:
             while self._here:
                 self._on_collected(self._here.popleft())
 
-    def _take_up(self, folder: BatchFolder, locks: contextlib.ExitStack) -> None:
+    def _take_up(self, run: Run, folder: BatchFolder, locks: contextlib.ExitStack) -> None:
         record = folder.read()
         if record.state in UNSENT:
             return
-        if record.state is not BatchState.COLLECTED:
-            waiting = in_use(folder.number)
+        done = run.waits_for_nothing(folder, record)
+        if not done:
+            waiting = in_use(record.title)
             locks.enter_context(folder.writing(lambda: self._report(waiting)))
             record = folder.read()
+            done = record.state is BatchState.COLLECTED
         self._requests += record.requests
-        if record.state is BatchState.COLLECTED:
+        if done:
             self._collected.update(record.statuses)
             self._tokens += record.tokens
             self._here.append(folder)

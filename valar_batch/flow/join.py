@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from valar_batch.core.answer_schema import AnswerReader
-from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.outcome import Outcome, OutcomeReader
-from valar_batch.core.prices import Price
+from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.rules import Status
 from valar_batch.flow.events import Writing
+from valar_batch.flow.outcomes import BatchOutcomes, Prices, RunOutcomes
 from valar_batch.formats.layout import layout_of
 from valar_batch.formats.parts import clear_folder, part_path, place_beside
 from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output, table_writer
-from valar_batch.runs.run import UNSENT
-from valar_batch.runs.spool import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from valar_batch.core.answer_schema import AnswerSchema
-    from valar_batch.core.wire import Result
+    from valar_batch.core.outcome import Outcome
     from valar_batch.flow.events import Reporter
     from valar_batch.formats.layout import Choice, Layout
     from valar_batch.formats.targets import Target
@@ -118,30 +113,32 @@ class Join:
         """Write the whole output, or what is not written of it yet."""
         run, target = self._run, self._target
         with run.writing_output() as mark:
+            collected, found = run.collected(), RunOutcomes(run, self._reader)
             if target.is_folder:
                 self._clear_folder()
                 for batch in run.batches:
                     if batch.number not in self._written:
-                        self._write_part(batch, mark)
+                        self._write_part(batch, mark, found.of_batch(batch))
             else:
                 layout = self._with_dictionaries() if target.format == "arrow" else self._layout
                 with open_output(
                     target, layout, provenance=provenance_of(run), mark=mark
                 ) as writer:
                     for batch in run.batches:
-                        self._write_batch(batch, writer)
-            run.add_output(target.path, target.format)
+                        self._write_batch(batch, writer, found.of_batch(batch))
+            run.add_output(target.path, target.format, collected)
         return self.summary
 
     def table(self) -> pa.Table:
         """Give the whole output as a table in memory."""
         groups: list[pa.Table] = []
         writer = table_writer(self._with_dictionaries(), provenance_of(self._run), groups.append)
+        collected, found = self._run.collected(), RunOutcomes(self._run, self._reader)
         for batch in self._run.batches:
-            self._write_batch(batch, writer)
+            self._write_batch(batch, writer, found.of_batch(batch))
         writer.finish()
         with self._run.writing_output():
-            self._run.add_output(None, self._target.format)
+            self._run.add_output(None, self._target.format, collected)
         return pa.concat_tables(groups)
 
     def _with_dictionaries(self) -> Layout:
@@ -149,19 +146,22 @@ class Join:
         return self._layout.with_one_dictionary_each(kept)
 
     def on_collected(self, batch: BatchFolder) -> None:
-        """In a folder, write the part of a batch whose results are all here."""
-        if not self._target.is_folder:
+        """In a folder, write the part of a batch whose results are all here.
+
+        Where rows were sent again, parts are written at the end: their answers may still come.
+        """
+        if not self._target.is_folder or self._run.retries:
             return
         with self._run.writing_output() as mark:
             self._clear_folder()
-            self._write_part(batch, mark)
+            self._write_part(batch, mark, BatchOutcomes(batch, self._reader))
 
     def _clear_folder(self) -> None:
         """Make the folder, and remove the parts of other runs."""
         if self._target.path is not None and not self._written:
             clear_folder(self._target.path, self._run.id)
 
-    def _write_part(self, batch: BatchFolder, mark: str) -> None:
+    def _write_part(self, batch: BatchFolder, mark: str, outcomes: BatchOutcomes) -> None:
         if self._target.path is None:
             return
         part = replace(self._target, path=part_path(self._target.path, batch.number))
@@ -172,11 +172,10 @@ class Join:
             mark=mark,
             beside=place_beside(self._target.path),
         ) as writer:
-            self._write_batch(batch, writer)
+            self._write_batch(batch, writer, outcomes)
         self._written.add(batch.number)
 
-    def _write_batch(self, batch: BatchFolder, writer: Writer) -> None:
-        outcomes = BatchOutcomes(batch, self._reader)
+    def _write_batch(self, batch: BatchFolder, writer: Writer, outcomes: BatchOutcomes) -> None:
         for rows in batch.rows():
             joined = outcomes.join(rows)
             writer.write(rows["input"], joined)
@@ -198,60 +197,3 @@ class TypedAnswers:
         if error is None:
             error = self._column.check(value)
         return (value, None) if error is None else (None, error)
-
-
-class Prices:
-    """The prices that were frozen when the run was prepared."""
-
-    def __init__(self, record: RunRecord) -> None:
-        self._prices: Mapping[str, Mapping[str, Price]] = {
-            model: {window: Price(*price) for window, price in windows.items()}
-            for model, windows in record.prices.items()
-        }
-        self._model = record.recipe.model
-        self._window = record.recipe.window
-
-    def of(self, result: Result) -> Price | None:
-        """Give the price of an answer, by its own model and window where it names them."""
-        response = result.response
-        windows = self._prices.get(response.model or self._model or "")
-        metadata = response.metadata
-        window = (metadata.completion_window if metadata else None) or self._window or "standard"
-        return windows.get(window) if windows else None
-
-
-class BatchOutcomes:
-    """The outcomes of one batch by custom_id; of two results for one id, the later counts."""
-
-    def __init__(self, batch: BatchFolder, reader: OutcomeReader) -> None:
-        record = batch.read()
-        self._outcomes: dict[str, Outcome] = {}
-        for line in read_lines(batch.spool_path):
-            outcome = reader.read(line, record.attempt)
-            self._outcomes[outcome.custom_id or ""] = outcome
-        sent = record.state not in UNSENT
-        ended = record.state in (BatchState.SETTLED, BatchState.COLLECTED)
-        self._absent = Status.MISSING if ended else Status.PENDING
-        self._attempts = record.attempt if sent else 0
-        self._reason = ABSENT_REASONS[self._absent] if sent else "not sent yet"
-
-    def join(self, rows: pa.RecordBatch) -> list[Outcome]:
-        """Give the outcome of each row."""
-        ids, problems = rows["custom_id"].to_pylist(), rows["problem"].to_pylist()
-        return [
-            self._of(custom_id, problem) for custom_id, problem in zip(ids, problems, strict=True)
-        ]
-
-    def _of(self, custom_id: str | None, problem: str | None) -> Outcome:
-        if problem is not None:
-            return Outcome(custom_id, Status.INVALID, error=problem)
-        outcome = self._outcomes.get(custom_id or "")
-        if outcome is not None:
-            return outcome
-        return Outcome(custom_id, self._absent, error=self._reason, attempts=self._attempts)
-
-
-ABSENT_REASONS: Mapping[Status, str] = {
-    Status.PENDING: "not settled yet",
-    Status.MISSING: "Valar has no result for it; fetching again asks for it again",
-}

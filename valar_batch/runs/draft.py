@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from valar_batch.runs.home import Home
 
 PREFIX = ".preparing-"
+REMOVED_PREFIX = ".removing-"
 COMPRESSION_LEVEL = 1
 
 
@@ -66,7 +67,7 @@ class BatchDraft:
         path.mkdir(parents=True)
         self.folder = BatchFolder(path)
         self.number = number
-        self.first_row = first_row
+        self.first_row = self.last_row = first_row
         self.rows = 0
         self.requests = 0
         self.bytes = 0
@@ -77,10 +78,17 @@ class BatchDraft:
         self._body = self._files.enter_context(frame_writer(self.folder.body_path, "wb"))
         self._write_body(BODY_HEAD)
 
-    def add(self, kept: pa.Array, rows: Sequence[PreparedRow]) -> None:
-        """Append rows, with `kept` as they were in the input."""
+    def add(
+        self, kept: pa.Array, rows: Sequence[PreparedRow], numbers: Sequence[int] | None = None
+    ) -> None:
+        """Append rows, with `kept` as they were in the input.
+
+        Their `numbers` in the input, from the lowest to the highest; None is the next ones.
+        """
+        start = self.first_row + self.rows
+        numbers = range(start, start + len(rows)) if numbers is None else numbers
         columns = [
-            pa.array(range(self.first_row + self.rows, self.first_row + self.rows + len(rows))),
+            pa.array(numbers, pa.int64()),
             pa.array([row.custom_id for row in rows], pa.string()),
             pa.array([row.params_hash for row in rows], pa.binary(16)),
             pa.array([row.problem for row in rows], pa.string()),
@@ -88,6 +96,7 @@ class BatchDraft:
         ]
         self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         self.rows += len(rows)
+        self.last_row = numbers[-1] if len(numbers) else self.last_row
         self._add_requests([row.request for row in rows if row.request is not None])
 
     def _add_requests(self, requests: Sequence[bytes]) -> None:
@@ -130,17 +139,19 @@ class BatchDraft:
         aside.folder.path.rmdir()
         self._digest, self.bytes, self.requests = aside._digest, aside.bytes, aside.requests
 
-    def finish(self, run_id: str) -> BatchRecord:
+    def finish(self, run_id: str, attempt: int = 1) -> BatchRecord:
         """Write the tail with the label, and the record."""
-        label = Label(run_id, 1, self.number)
+        label = Label(run_id, attempt, self.number)
         self._body = frame_writer(self.folder.body_path, "ab")
         with self._body:
             self._write_body(body_tail(str(label)))
         sha256 = self._digest.hexdigest()
         record = BatchRecord(
             number=self.number,
+            attempt=attempt,
             state=BatchState.PREPARED if self.requests else BatchState.COLLECTED,
             first_row=self.first_row,
+            last_row=self.last_row,
             rows=self.rows,
             requests=self.requests,
             bytes=self.bytes,
@@ -250,7 +261,7 @@ class Draft:
         """Write the labels, now that the preparation knows the run's id."""
         return [batch.finish(str(run_id)) for batch in self.batches]
 
-    def commit(self, run_id: RunId, record: RunRecord) -> Run:
+    def commit(self, run_id: RunId | str, record: RunRecord) -> Run:
         """Become a run: everything on the disk, then one rename.
 
         If the run is there already, from another process, that one is given back.
@@ -270,7 +281,9 @@ class Draft:
 
 
 def sweep(runs_path: Path) -> None:
-    """Remove preparations whose process is gone: nobody holds their lock."""
+    """Remove what was on its way out, and preparations whose process is gone: nobody locks them."""
+    for path in runs_path.glob(f"{REMOVED_PREFIX}*"):
+        shutil.rmtree(path, ignore_errors=True)
     for path in runs_path.glob(f"{PREFIX}*.lock"):
         lock = filelock.FileLock(path)
         try:
