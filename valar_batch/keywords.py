@@ -134,6 +134,10 @@ class ReportKeywords(TypedDict, total=False):
     ]
 
 
+class StatusKeywords(TargetKeywords, KeyKeywords, total=False):
+    """The options of `status`."""
+
+
 class SubmitKeywords(
     RecipeKeywords, InputKeywords, TargetKeywords, KeyKeywords, ReportKeywords, total=False
 ):
@@ -159,7 +163,19 @@ class OutputKeywords(TypedDict, total=False):
     concurrency: Annotated[int | None, "the most results fetched at a time", 200]
 
 
-class FetchKeywords(OutputKeywords, KeyKeywords, ReportKeywords, total=False):
+class ForeignKeywords(TypedDict, total=False):
+    """The rows of a batch that was not sent from here."""
+
+    input: Annotated[
+        File | None, "for a batch that was not sent from here: the rows to join its answers to"
+    ]
+    id: Annotated[str | None, "column of `input` that identifies a row; else rows are numbered"]
+    input_format: Annotated[str | None, "the format of `input`, where it does not tell"]
+
+
+class FetchKeywords(
+    ForeignKeywords, OutputKeywords, TargetKeywords, KeyKeywords, ReportKeywords, total=False
+):
     """The options of `fetch`."""
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from valar_batch.errors import UsageError
 from valar_batch.events import Notice
+from valar_batch.flow.events import silent
+from valar_batch.flow.foreign import with_input
 from valar_batch.flow.join import Join, Summary
 from valar_batch.flow.prepare import ProblemsFound
 from valar_batch.flow.status import Standing
@@ -28,14 +30,22 @@ from valar_batch.keywords import (
     InputKeywords,
     RecipeKeywords,
     RunKeywords,
+    StatusKeywords,
     SubmitKeywords,
     chosen,
     takes,
 )
-from valar_batch.orders import make_order
+from valar_batch.orders import make_order, rows_given
 from valar_batch.progress import displaying
 from valar_batch.recipes import make_recipe
-from valar_batch.session import Session, check_columns, check_output, look, open_home
+from valar_batch.session import (
+    Session,
+    check_columns,
+    check_output,
+    find_run_or_batch,
+    look,
+    open_home,
+)
 from valar_batch.settings import LOCAL, choose_target
 from valar_batch.wording import counts, dollars, plural
 
@@ -115,12 +125,14 @@ def submit(input: Input, **options: Unpack[SubmitKeywords]) -> Run:  # noqa: A00
     return Run(submitted.run.id, totals.rows, totals.requests, sent.posted, sent.adopted)
 
 
-def status(run: Run | str | None = None, *, api_key: str | None = None) -> Standing:
+@takes(StatusKeywords)
+def status(run: Run | str | None = None, **options: Unpack[StatusKeywords]) -> Standing:
     """Say where a run and its batches stand.
 
     `run` is what `submit` gave, an id or the beginning of one, or a name; None is the latest run.
+    It may also be the id of any batch at Valar.
     """
-    return look(find(run), api_key)
+    return look(find(run, options, silent), options.get("api_key"))
 
 
 @overload
@@ -150,13 +162,20 @@ def fetch(
     """Wait for a run's answers and join them to its rows: a table, or with `to` a file.
 
     `run` is what `submit` gave, an id or the beginning of one, or a name; None is the latest run.
+    It may also be the id of any batch at Valar, whose rows are its requests, or those of `input`.
     Without `wait`, rows whose answer is not there yet are `pending`. This never sends anything;
     once all answers are here it needs neither key nor network.
     """
-    the_run, target, choice = find(run), target_of(to, options), choice_of(options)
-    check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
-    with reporting_to(options) as report:
-        join = Join(the_run, target, choice, report)
+    target, choice = target_of(to, options), choice_of(options)
+    with reporting_to(options) as report, contextlib.ExitStack() as stack:
+        the_run = shown = find(run, options, report)
+        check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
+        given = options.get("input")
+        path = None if given is None else os.fspath(given)
+        rows = rows_given(the_run, path, options.get("id"), options.get("input_format"))
+        if rows is not None:
+            shown = stack.enter_context(with_input(the_run, rows, open_home(), report))
+        join = Join(shown, target, choice, report)
         if not the_run.is_collected():
             with session_on(the_run.record.target, report, options, the_run) as session:
                 collect(session, the_run, join, options, wait=wait)
@@ -272,9 +291,16 @@ def how_to_go_on(run: RunFolder | None) -> str:
     return "stopped; what was sent goes on at Valar: the same call again sends the rest"
 
 
-def find(run: Run | str | None) -> RunFolder:
-    """Find a run in the home folder."""
-    return open_home().find(run.id if isinstance(run, Run) else run)
+def find(
+    run: Run | str | None, options: FetchKeywords | StatusKeywords, report: Reporter
+) -> RunFolder:
+    """Find a run in the home folder, or a batch at Valar."""
+    name = run.id if isinstance(run, Run) else run
+
+    def target() -> str:
+        return choose_target(options.get("base_url"), local=bool(options.get("local")))
+
+    return find_run_or_batch(open_home(), name, target, report, options.get("api_key"))
 
 
 def collect(

@@ -8,7 +8,9 @@ from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
     from valar_batch.core.recipe import Recipe
+    from valar_batch.flow.foreign import InputRows
     from valar_batch.flow.prepare import Order
+    from valar_batch.runs.run import Run
 
 
 def make_order(
@@ -54,3 +56,21 @@ def lowered(value: int | None, most: int, least: int, name: str) -> int:
     if not least <= value <= most:
         raise UsageError(f"{name} {value}: Valar takes from {least:,} to {most:,}")
     return value
+
+
+def rows_given(
+    run: Run, path: str | None, id_column: str | None, input_format: str | None
+) -> InputRows | None:
+    """Read `--input` and the options that belong to it. Raises UsageError."""
+    from valar_batch.flow.foreign import InputRows
+
+    if path is None:
+        if id_column is not None or input_format is not None:
+            raise UsageError("--id and --input-format say how to read --input: give it, too")
+        return None
+    if not run.is_foreign:
+        raise UsageError(
+            f"{run.id} has its own rows: --input is for batches that were not sent from here",
+            hint="leave --input out",
+        )
+    return InputRows(path, id_column, input_format)

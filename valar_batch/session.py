@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from valar_batch.errors import UsageError
+from valar_batch.errors import StateError, UsageError
 from valar_batch.settings import LOCAL, connection_to, home_path, missing_after
 
 if TYPE_CHECKING:
@@ -65,6 +65,47 @@ def calling(connection: Connection, report: Reporter) -> Iterator[Valar]:
 
     with Valar(connection, on_retry=on_retry) as valar:
         yield valar
+
+
+def find_run_or_batch(
+    home: Home,
+    name: str | None,
+    target: Callable[[], str],
+    report: Reporter,
+    api_key: str | None = None,
+) -> Run:
+    """Find a run or a batch of one; else ask the target for a batch of that id.
+
+    Raises StateError where there is neither.
+    """
+    found = home.lookup(name)
+    if found is None and name is not None:
+        found = home.batch(name)
+    if found is not None:
+        return found
+    if name is None or name.startswith("run-"):
+        raise home.unknown(name)
+    return foreign_batch(home, name, target(), report, api_key)
+
+
+def foreign_batch(
+    home: Home, batch_id: str, target: str, report: Reporter, api_key: str | None
+) -> Run:
+    """Give a batch from elsewhere; where it is not known here yet, the target is asked."""
+    from valar_batch.flow.foreign import known_foreign, take_foreign
+
+    known = known_foreign(home, target, batch_id)
+    if known is not None:
+        return known
+    try:
+        with connected(target, home, api_key) as connection, calling(connection, report) as valar:
+            return take_foreign(home, target, batch_id, valar)
+    except UsageError as error:
+        raise StateError(
+            f"no run {batch_id!r} in {home.path}, and {target} cannot be asked for such a batch: "
+            f"{error.message}",
+            hint=error.hint,
+        ) from error
 
 
 def look(run: Run, api_key: str | None = None) -> Standing:

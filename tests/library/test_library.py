@@ -278,9 +278,9 @@ def test_an_interrupt(tickets, target) -> None:
 
 def test_every_option_of_the_commands(home) -> None:
     """What a command takes, its function takes under the same name, with the same default."""
-    screen = {"quiet", "json", "progress", "to", "no_wait"}
-    python = {"input", "to", "run", "wait", "api_key", "reporter", "progress"}
-    for name in ("submit", "run", "fetch"):
+    screen = {"help", "watch", "quiet", "json", "progress", "to", "no_wait"}
+    python = {"to", "run", "wait", "api_key", "reporter", "progress"}
+    for name in ("submit", "run", "fetch", "status"):
         command = typer.main.get_command(app).commands[name]
         options = {
             max(p.opts, key=len).lstrip("-").replace("-", "_"): p.default
@@ -289,8 +289,11 @@ def test_every_option_of_the_commands(home) -> None:
         }
         signature = inspect.signature(getattr(valar_batch, name))
         keywords = {p.name: p.default for p in signature.parameters.values()}
-        wanted = {key: value for key, value in options.items() if key not in screen | {"help"}}
-        found = {key: value for key, value in keywords.items() if key not in python}
+        wanted = {
+            key: value for key, value in options.items() if key not in screen | {"help", "watch"}
+        }
+        source = {"input"} if name in ("submit", "run") else set()
+        found = {key: value for key, value in keywords.items() if key not in python | source}
         assert found == wanted, name
         assert all(f"{key}: " in getattr(valar_batch, name).__doc__ for key in wanted)
 

@@ -27,13 +27,8 @@ def deliver(
     from valar_batch.flow.join import Join
 
     join = Join(shown or run, target, output.choice(), session.report)
-    on_collected = join.on_collected if shown in (None, run) else ignored
-    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=on_collected)
+    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=join.on_collected)
     return join.write()
-
-
-def ignored(_: BatchFolder) -> None:
-    """Do nothing about a batch that is collected."""
 
 
 def conclude(

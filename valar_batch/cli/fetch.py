@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from valar_batch.cli.lookup import RunOrBatchArgument, find_run_or_batch
+from valar_batch.cli.lookup import RunOrBatchArgument
 from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions, option
-from valar_batch.errors import UsageError
-
-if TYPE_CHECKING:
-    from valar_batch.flow.foreign import InputRows
-    from valar_batch.runs.run import Run
 
 INPUT = "Input"
 
@@ -67,13 +62,19 @@ def command(
     from valar_batch.cli.session import open_session
     from valar_batch.flow.foreign import with_input
     from valar_batch.flow.join import Join
+    from valar_batch.orders import rows_given
     from valar_batch.progress import reporting
-    from valar_batch.session import check_columns, check_output, open_home
+    from valar_batch.session import (
+        check_columns,
+        check_output,
+        find_run_or_batch,
+        open_home,
+    )
 
     out = output.target()
     home = open_home()
     with reporting(screen.progress, quiet=screen.quiet) as report:
-        run = find_run_or_batch(home, name, target, report)
+        run = find_run_or_batch(home, name, target.target, report)
     check_output(out, [run], overwrite=output.overwrite)
     rows, shown = rows_given(run, input_path, id_column, input_format), run
     with ExitStack() as stack:
@@ -88,21 +89,3 @@ def command(
             with open_session(run.record.target, screen, run) as session:
                 summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))
-
-
-def rows_given(
-    run: Run, path: str | None, id_column: str | None, input_format: str | None
-) -> InputRows | None:
-    """Read `--input` and the options that belong to it. Raises UsageError."""
-    from valar_batch.flow.foreign import InputRows
-
-    if path is None:
-        if id_column is not None or input_format is not None:
-            raise UsageError("--id and --input-format say how to read --input: give it, too")
-        return None
-    if not run.is_foreign:
-        raise UsageError(
-            f"{run.id} has its own rows: --input is for batches that were not sent from here",
-            hint="leave --input out",
-        )
-    return InputRows(path, id_column, input_format)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valar_batch.cli.lookup import RunOrBatchArgument, find_run_or_batch
+from valar_batch.cli.lookup import RunOrBatchArgument
 from valar_batch.cli.options import TargetOptions
 
 WATCH_SECONDS = 5.0
@@ -24,9 +24,9 @@ def command(
     """Show where a run and its batches stand, or any batch at Valar."""
     from valar_batch.cli.render import print_json, show_standing
     from valar_batch.flow.events import silent
-    from valar_batch.session import look, open_home
+    from valar_batch.session import find_run_or_batch, look, open_home
 
-    run = find_run_or_batch(open_home(), name, target, silent)
+    run = find_run_or_batch(open_home(), name, target.target, silent)
     while True:
         standing = look(run)
         if as_json:

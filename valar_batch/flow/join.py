@@ -150,11 +150,12 @@ class Join:
 
         Where rows were sent again, parts are written at the end: their answers may still come.
         """
-        if not self._target.is_folder or self._run.retries:
+        own = next((mine for mine in self._run.batches if mine.path == batch.path), None)
+        if own is None or not self._target.is_folder or self._run.retries:
             return
         with self._run.writing_output() as mark:
             self._clear_folder()
-            self._write_part(batch, mark, BatchOutcomes(batch, self._reader))
+            self._write_part(own, mark, BatchOutcomes(own, self._reader))
 
     def _clear_folder(self) -> None:
         """Make the folder, and remove the parts of other runs."""
