@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from valar_batch.events import Event, Reporter
-    from valar_batch.flow.prepare import Order
+    from valar_batch.flow.requests import Order
     from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run as RunFolder
 

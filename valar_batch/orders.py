@@ -9,7 +9,7 @@ from valar_batch.errors import UsageError
 if TYPE_CHECKING:
     from valar_batch.core.recipe import Recipe
     from valar_batch.flow.foreign import InputRows
-    from valar_batch.flow.prepare import Order
+    from valar_batch.flow.requests import Order
     from valar_batch.runs.run import Run
 
 
@@ -31,7 +31,7 @@ def make_order(
     """Put an input and its options together. Raises UsageError for an option out of its range."""
     from valar_batch.core.pack import Limits
     from valar_batch.core.reading import Reading
-    from valar_batch.flow.prepare import Order
+    from valar_batch.flow.requests import Order
 
     if on_invalid not in ("stop", "skip"):
         raise UsageError(f"--on-invalid is stop or skip, not {on_invalid!r}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from valar_batch.client.api import Retry, Valar
     from valar_batch.client.connection import Connection
     from valar_batch.flow.events import Reporter
-    from valar_batch.flow.prepare import Order
+    from valar_batch.flow.requests import Order
     from valar_batch.flow.retry import Choice as RowChoice
     from valar_batch.flow.retry import Retried
     from valar_batch.flow.status import Standing

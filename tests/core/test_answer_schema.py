@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.answer_schema import AnswerReader, AnswerSchema, read_schema
-from valar_batch.core.recipe import Recipe, Renderer, Source
+from valar_batch.core.recipe import Recipe, Source
+from valar_batch.core.renderer import Renderer
 from valar_batch.core.template import json_text
 from valar_batch.errors import UsageError
 

@@ -9,7 +9,8 @@ import pytest
 
 from valar_batch.core.images import ImageRefused
 from valar_batch.core.problems import Problem
-from valar_batch.core.recipe import Recipe, Renderer, RowRefused, Source
+from valar_batch.core.recipe import Recipe, Source
+from valar_batch.core.renderer import Renderer, RowRefused
 from valar_batch.errors import UsageError
 
 MODEL = "moonshotai/Kimi-K2.6"

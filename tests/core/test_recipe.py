@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valar_batch.core.problems import Problem
-from valar_batch.core.recipe import Recipe, Renderer, RowRefused, Source, source_for
+from valar_batch.core.recipe import Recipe, Source, source_for
+from valar_batch.core.renderer import Renderer, RowRefused
 from valar_batch.core.template import decode_json
 from valar_batch.errors import UsageError
 

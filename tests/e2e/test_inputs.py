@@ -12,7 +12,8 @@ import zstandard
 
 from tests.conftest import MODEL
 from valar_batch.core.recipe import Recipe
-from valar_batch.flow.prepare import Order, prepare
+from valar_batch.flow.prepare import prepare
+from valar_batch.flow.requests import Order
 from valar_batch.runs.draft import Draft
 from valar_batch.runs.home import Home
 

@@ -3,14 +3,13 @@
 import hashlib
 import json
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.identity import params_hash
-from valar_batch.core.outcome import outcome_of
-from valar_batch.core.wire import Response, Result
+from valar_batch.core.outcome import OutcomeReader
+from valar_batch.core.wire import result_line
 from valar_batch.local.answers import MARK, item_response_id, response_object
 from valar_batch.local.fate import fails, settling_delay
 
@@ -322,8 +321,8 @@ def test_the_last_user_text_is_echoed(source):
 def test_the_client_reads_the_answers():
     """The project's own decoding takes a rehearsal answer for what it is."""
     encoded = json.dumps(answer({"model": "m", "input": "Hello"}, digest=bytes(16))).encode()
-    response = msgspec.json.decode(encoded, type=Response)
-    outcome = outcome_of(Result("a", "COMPLETED", response), None, 1)
+    line = result_line("a", "completed", encoded)
+    outcome = OutcomeReader(lambda _: None).read(line, 1)
     assert outcome == outcome._replace(
         custom_id="a",
         status="completed",

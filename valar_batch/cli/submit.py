@@ -15,7 +15,7 @@ from valar_batch.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from valar_batch.flow.prepare import Order
+    from valar_batch.flow.requests import Order
     from valar_batch.flow.send import Sent
     from valar_batch.flow.submit import Submitted
     from valar_batch.runs.run import Run

@@ -73,7 +73,7 @@ class Tally:
     groups: Counter[tuple[str, str]] = field(default_factory=Counter)
     first: list[Problem] = field(default_factory=list)
 
-    def add(self, problems: list[Problem]) -> None:
+    def add(self, problems: Sequence[Problem]) -> None:
         """Count the problems of one row."""
         self.rows += 1
         for problem in problems:

@@ -15,6 +15,7 @@ from valar_batch.core.rules import (
     MESSAGE_ROLES,
     RESPONSE_FIELDS,
     RESPONSE_REFUSED,
+    TOOL_TYPES,
     WINDOW_FIELD,
     Field,
 )
@@ -40,6 +41,7 @@ def check_params(params: Mapping[str, Any], *, windows: Iterable[str]) -> list[P
         if value is not ABSENT:
             problems += check_field(field, value)
     problems += check_window(params, windows)
+    problems += check_tools(params.get("tools"))
     problems += check_input(params.get("input", ABSENT), params.get("model"))
     return problems
 
@@ -121,6 +123,21 @@ def check_window(params: Mapping[str, Any], windows: Iterable[str]) -> Iterator[
 def window_warning(window: str) -> str:
     """What to say about a batch window that is let through, or an empty string."""
     return BATCH_WINDOWS.get(window, "")
+
+
+def check_tools(tools: Any) -> Iterator[Problem]:
+    """Check that each tool is one that a model may be given, and has its name."""
+    for position, tool in enumerate(tools if isinstance(tools, list) else ()):
+        path = f"tools.{position}"
+        if not isinstance(tool, dict):
+            yield Problem("wrong type", path, f"{shorten(tool)} is not a tool object")
+        elif tool.get("type") not in TOOL_TYPES:
+            message = f"{shorten(tool.get('type'))} is not taken"
+            hint = f"only {' and '.join(TOOL_TYPES)} tools are"
+            yield Problem("not allowed", f"{path}.type", message, hint)
+        elif not isinstance(tool.get("name"), str) or not tool["name"]:
+            hint = 'as in {"type": "function", "name": "lookup", "parameters": {…}}'
+            yield Problem("missing field", f"{path}.name", "a tool needs its name", hint)
 
 
 def check_input(value: Any, model: object = None) -> list[Problem]:

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.identity import INVALID_ROW, RunIdentity, params_hash
 from valar_batch.core.images import images_in
-from valar_batch.core.pack import Limits, Packer
-from valar_batch.core.prices import shipped_prices
+from valar_batch.core.pack import Packer
 from valar_batch.core.problems import FileRows, Problem, Tally, place_of, row_name
-from valar_batch.core.reading import Reading
-from valar_batch.core.recipe import Recipe, Renderer, RowRefused, Source, source_for
-from valar_batch.core.rules import WINDOW_FIELD
-from valar_batch.core.validate import lookup, model_warning, window_warning
-from valar_batch.core.wire import request_bytes
+from valar_batch.core.recipe import Source
 from valar_batch.errors import InputError
-from valar_batch.flow.events import Notice, Preparing
-from valar_batch.formats.image_files import ImageFiles
+from valar_batch.flow.events import Preparing
+from valar_batch.flow.requests import Requests
 from valar_batch.formats.readers import open_input
 from valar_batch.runs.draft import PreparedRow
 from valar_batch.runs.id_index import IdIndex
 from valar_batch.runs.records import InputRecord, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from valar_batch.flow.events import Reporter
+    from valar_batch.flow.requests import Order
     from valar_batch.formats.readers import Chunk, Reader
     from valar_batch.runs.draft import BatchDraft, Draft
     from valar_batch.runs.home import Home
@@ -39,23 +35,6 @@ SHOWN_PROBLEMS = 10
 
 HELD_BYTES = 8_000_000
 """Requests are written as soon as they are this many bytes: large ones are not gathered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the user wants prepared. `target` names where it will be sent: it enters the identity.
-
-    `input` is whatever `open_input` takes: a path, folder or pattern, `-`, or rows in memory. With
-    `skip_invalid`, rows with problems stay in the output instead of stopping everything.
-    """
-
-    input: object
-    recipe: Recipe
-    target: str
-    reading: Reading = field(default_factory=Reading)
-    limits: Limits = field(default_factory=Limits)
-    skip_invalid: bool = False
-    name: str | None = None
 
 
 class ProblemsFound(InputError):
@@ -102,36 +81,17 @@ def prepare(order: Order, draft: Draft, home: Home, report: Reporter) -> Prepare
     ProblemsFound for rows that cannot be sent, unless they are to be skipped.
     """
     with closing(open_input(order.input, order.reading)) as reader:
-        return prepare_rows(order, reader, draft, home, report)
-
-
-def prepare_rows(
-    order: Order, reader: Reader, draft: Draft, home: Home, report: Reporter
-) -> Prepared:
-    """Turn the rows of an input into the batches of `draft`."""
-    for notice in reader.notices:
-        report(Notice(notice))
-    columns = reader.columns()
-    source = source_for(order.recipe, columns)
-    renderer = Renderer(
-        order.recipe,
-        source,
-        nulls_are_absent=reader.nulls_are_absent,
-        read_image=ImageFiles(lambda: reader.folder),
-    )
-    if not reader.rows_may_differ:
-        check_columns(renderer, columns)
-    warn(renderer, report)
-    preparation = Preparation(order, renderer, draft, report)
-    for chunk in reader.chunks(renderer.columns):
-        preparation.add(chunk)
-    preparation.finish(reader.files())
-    prepared = preparation.result(reader)
-    if prepared.tally.rows and not order.skip_invalid:
-        path = home.problems_path(named(order, reader))
-        draft.keep_problems(path)
-        raise ProblemsFound(prepared.tally, prepared.totals, path)
-    return prepared
+        requests = Requests(order, reader, report)
+        preparation = Preparation(requests, draft, report)
+        for chunk in requests.chunks():
+            preparation.add(chunk)
+        preparation.finish()
+        prepared = preparation.result()
+        if prepared.tally.rows and not order.skip_invalid:
+            path = home.problems_path(named(order, reader))
+            draft.keep_problems(path)
+            raise ProblemsFound(prepared.tally, prepared.totals, path)
+        return prepared
 
 
 def named(order: Order, reader: Reader) -> str:
@@ -139,40 +99,18 @@ def named(order: Order, reader: Reader) -> str:
     return os.fspath(order.input) if isinstance(order.input, str | os.PathLike) else reader.name
 
 
-def check_columns(renderer: Renderer, columns: Sequence[str]) -> None:
-    """Refuse a recipe that reads columns which the file's header does not have."""
-    missing = sorted(renderer.columns - set(columns))
-    if missing:
-        what = "column" if len(missing) == 1 else "columns"
-        raise InputError(
-            f"no {what} {', '.join(map(repr, missing))}; the input has: {', '.join(columns[:50])}",
-            hint="correct the name in --prompt, --system, --image or --id",
-        )
-
-
-def warn(renderer: Renderer, report: Reporter) -> None:
-    """Say what is let through with a doubt."""
-    fields = renderer.recipe.fields()
-    model, window = fields.get("model"), lookup(fields, WINDOW_FIELD)
-    texts = (
-        model_warning(model, tuple(shipped_prices().models)) if model else "",
-        window_warning(window) if isinstance(window, str) else "",
-    )
-    for text in filter(None, texts):
-        report(Notice(text))
-
-
 class Preparation:
     """The state of one pass: the open batch, the identity so far, the counts."""
 
-    def __init__(self, order: Order, renderer: Renderer, draft: Draft, report: Reporter) -> None:
-        self._order = order
-        self._renderer = renderer
+    def __init__(self, requests: Requests, draft: Draft, report: Reporter) -> None:
+        order = self._order = requests.order
+        self._requests = requests
+        self._renderer = requests.renderer
         self._draft = draft
         self._report = report
         self._packer = Packer(order.limits)
         self._identity = RunIdentity(order.target, MODE)
-        self._has_ids = renderer.id_column is not None
+        self._has_ids = self._renderer.id_column is not None
         self._ids = IdIndex(draft.path / "ids")
         self._open: BatchDraft | None = None
         self._tally = Tally()
@@ -218,69 +156,31 @@ class Preparation:
         self._open = self._draft.new_batch(first_row, kept)
 
     def _row(self, chunk: Chunk, index: int) -> PreparedRow:
-        number, row = chunk.first_row + index, chunk.rows[index]
-        if isinstance(row, Problem):
-            return self._refuse([row.at(*chunk.place(index))], None)
-        problems: list[Problem] = []
-        custom_id = request = params = None
-        try:
-            custom_id = self._renderer.custom_id(row, number)
-        except RowRefused as refused:
-            problems += refused.problems
-        try:
-            params = self._renderer.params(row)
-        except RowRefused as refused:
-            problems += refused.problems
-        images = image_bytes = 0
-        if params is not None and self._renderer.may_have_images:
-            images, image_bytes = images_in(params)
-        if custom_id is not None and params is not None:
-            request = request_bytes(custom_id, params)
-            problems += self._too_large(len(request))
+        custom_id, params, request, problems = self._requests.of(chunk, index)
         if problems or params is None:
-            place = chunk.place(index)
-            return self._refuse([problem.at(*place) for problem in problems], custom_id)
+            return self._refuse(problems, custom_id)
         if custom_id is not None and self._has_ids:
-            self._ids.add(custom_id, number)
-            self._ids_kept = self._ids_kept and self._is_kept(row, custom_id)
+            self._ids.add(custom_id, chunk.first_row + index)
+            self._ids_kept = self._ids_kept and is_kept(chunk.rows[index], custom_id)
         self._params_bytes += len(params)
-        self._images += images
-        self._image_bytes += image_bytes
+        if self._renderer.may_have_images:
+            images, image_bytes = images_in(params)
+            self._images += images
+            self._image_bytes += image_bytes
         return PreparedRow(custom_id, request, params_hash(params))
 
-    def _is_kept(self, row: Mapping[str, Any], custom_id: str) -> bool:
-        return row.get("custom_id") == custom_id
-
-    def _too_large(self, size: int) -> list[Problem]:
-        most = self._order.limits.largest_request
-        if size <= most:
-            return []
-        return [
-            Problem(
-                "too large",
-                "request",
-                f"the request has {size:,} bytes; a batch takes at most {most:,}",
-                "shorten the text, or raise --batch-bytes if you lowered it",
-            )
-        ]
-
-    def _refuse(self, problems: list[Problem], custom_id: str | None) -> PreparedRow:
+    def _refuse(self, problems: Sequence[Problem], custom_id: str | None) -> PreparedRow:
         self._tally.add(problems)
         self._draft.add_problems(problems)
         return PreparedRow(custom_id, problem="; ".join(map(str, problems)))
 
-    def finish(self, files: Sequence[FileRows]) -> None:
+    def finish(self) -> None:
         """End the pass: look for ids that occur twice, and columns that never occurred."""
         if self._open is not None:
             self._open.close()
-        unseen = self._renderer.unseen()
-        if unseen:
-            raise InputError(
-                f"no row has a column {', '.join(map(repr, unseen))}",
-                hint="correct the name in --prompt, --system or --image",
-            )
+        self._requests.check_seen()
         if self._has_ids:
-            self._withdraw_duplicates(files)
+            self._withdraw_duplicates(self._requests.reader.files())
             self._ids.remove()
 
     def _withdraw_duplicates(self, files: Sequence[FileRows]) -> None:
@@ -313,9 +213,9 @@ class Preparation:
             "give each row its own id, or drop --id to number the rows",
         ).at(number, file=file)
 
-    def result(self, reader: Reader) -> Prepared:
+    def result(self) -> Prepared:
         """Sum up. The input has been read to its end."""
-        order, batches = self._order, self._draft.batches
+        order, batches, reader = self._order, self._draft.batches, self._requests.reader
         path = named(order, reader)
         if isinstance(order.input, str | os.PathLike) and path != "-":
             path = str(Path(path).absolute())
@@ -341,3 +241,8 @@ class Preparation:
             ),
             tally=self._tally,
         )
+
+
+def is_kept(row: Any, custom_id: str) -> bool:
+    """Whether a row's own column custom_id is the custom_id of its request."""
+    return isinstance(row, dict) and row.get("custom_id") == custom_id

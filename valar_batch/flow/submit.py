@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from valar_batch.client.api import Valar
     from valar_batch.flow.events import Reporter
-    from valar_batch.flow.prepare import Order, Prepared
+    from valar_batch.flow.prepare import Prepared
+    from valar_batch.flow.requests import Order
     from valar_batch.flow.send import Sent
     from valar_batch.runs.home import Home
     from valar_batch.runs.run import Run

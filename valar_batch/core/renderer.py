@@ -1,0 +1,264 @@
+"""Row to params: how one input row becomes the exact bytes of one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import minijinja
+import msgspec
+import orjson
+
+from valar_batch.core.fields import overlaid, same, without_nulls
+from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
+from valar_batch.core.image_columns import ImageColumns, no_files
+from valar_batch.core.images import check_model
+from valar_batch.core.outcome import OPTIONAL
+from valar_batch.core.problems import Problem
+from valar_batch.core.recipe import PROMPTS, Recipe, Source
+from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
+from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
+from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
+from valar_batch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SLOT = "\x00slot\x00"
+"""Stands for what varies while the constant rest of the params is written once."""
+
+
+class RowRefused(Exception):
+    """A row cannot become a request."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(problems)
+        self.problems = list(problems)
+
+
+class Renderer:
+    """A recipe, compiled for one way of giving the input.
+
+    `columns` are the input columns that it reads. What every row shares is checked and serialised
+    here, once. `nulls_are_absent`: the rows come from a format that has a null wherever a field is
+    absent (Parquet), so ready input and params are sent without their null fields. `read_image`
+    gives the bytes of a local image, as in ImageColumns. Raises UsageError for a recipe that no
+    row could satisfy.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: Source,
+        *,
+        nulls_are_absent: bool = False,
+        read_image: Callable[[str], bytes] = no_files,
+    ) -> None:
+        self.recipe = recipe
+        self._given: Callable[[Any], Any] = without_nulls if nulls_are_absent else same
+        self.source = source
+        self._fields = recipe.fields()
+        self._system = self._template(recipe.system, "system")
+        self._prompt = self._template(recipe.prompt, "prompt")
+        templates = [template for template in (self._system, self._prompt) if template]
+        self._wanted = frozenset(recipe.images).union(*(each.columns for each in templates))
+        self._images: ImageColumns | None = None
+        if recipe.images:
+            skip_null = recipe.null_text is not None
+            self._images = ImageColumns(recipe.images, skip_null=skip_null, read=read_image)
+        self.may_have_images = bool(recipe.images) or source not in PROMPTS
+        self.columns = self._wanted.union(
+            [recipe.id_column] if recipe.id_column else [],
+            {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
+        )
+        self.id_column = "custom_id" if source is Source.ITEM else recipe.id_column
+        self.seen: set[str] = set()
+        self.has_rendered = False
+        self._check()
+        self._optional = {"output"} if recipe.answer else set()
+        self._note(self._fields)
+        self._head, self._system_slot, self._tail = self._skeleton()
+
+    def _template(self, source: str | None, name: str) -> Template | None:
+        return None if source is None else Template(source, name, self.recipe.null_text)
+
+    def _check(self) -> None:
+        if self.recipe.images:
+            self._check_images()
+        if self.source is Source.ITEM:
+            if self._system or self.recipe.id_column:
+                raise UsageError(
+                    "the rows are finished requests (custom_id, params): "
+                    "--system and --id do not apply",
+                    hint="give --prompt to build requests from their columns instead",
+                )
+            checked = {"model": "any", **self._fields, "input": "any"}
+        else:
+            checked = {**self._fields, "input": "any"}
+        problems = check_params(checked, windows=BATCH_WINDOWS)
+        if problems:
+            lines = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+            raise UsageError(lines, hint=problems[0].hint)
+
+    def _check_images(self) -> None:
+        if self.source not in PROMPTS:
+            ready = f"have a ready {self.source.value}"
+            what = "are finished requests" if self.source is Source.ITEM else ready
+            raise UsageError(
+                f"--image goes with a prompt, and the rows {what}",
+                hint="give --prompt to build requests, or put input_image parts into the messages",
+            )
+        if problem := check_model(self._fields.get("model"), "model"):
+            raise UsageError(problem.message, hint=problem.hint)
+
+    def _skeleton(self) -> tuple[bytes, bytes, bytes]:
+        """Write the params around their slots: before the system text, before the user's, after."""
+        model = {"model": self._fields["model"]} if "model" in self._fields else {}
+        user: Any = SLOT
+        if self._system is not None or self.recipe.images:
+            user = [{"role": "user", "content": SLOT}]
+        if self._system is not None:
+            user.insert(0, {"role": "system", "content": SLOT})
+        written = orjson.dumps({**model, "input": user, **self._fields})
+        head, *middle, tail = written.split(orjson.dumps(SLOT))
+        return head, middle[0] if middle else b"", tail
+
+    def custom_id(self, row: Mapping[str, Any], number: int) -> str:
+        """Give a row's custom_id. Raises RowRefused for a null, an empty or an unfit id."""
+        column = self.id_column
+        if column is None:
+            return custom_id_for_row(number)
+        if column not in row:
+            self._absent(column, row)
+        value = row[column]
+        hint = "give each row its own id, or drop --id to number the rows"
+        if value is None or value == "":
+            what = "null" if value is None else "empty"
+            raise RowRefused(Problem("unusable id", column, f"the id is {what}", hint))
+        if isinstance(value, list | dict | bytes):
+            raise RowRefused(Problem("unusable id", column, "an id is text or a number", hint))
+        return custom_id_for_value(text_of(value))
+
+    def params(self, row: Mapping[str, Any]) -> bytes:
+        """Give the exact bytes of a row's params. Raises RowRefused."""
+        if self.source is Source.ITEM:
+            if "params" not in row:
+                self._absent("params", row)
+            return self._item(self._given(row["params"]))
+        if self.source in PROMPTS:
+            text = orjson.dumps(self._text(row))
+            if self._images is None:
+                return self._spliced(text, row)
+            return self._with_images(self._images, text, row)
+        name = self.source.value
+        if name not in row:
+            self._absent(name, row)
+        return self._ready(self._given(row[name]), row)
+
+    def unseen(self) -> list[str]:
+        """Name the template columns that no row had: with --null, a misspelt name ends up here."""
+        if self.recipe.null_text is None or not self.has_rendered:
+            return []
+        return sorted(self._wanted - self.seen)
+
+    def optional_columns(self) -> tuple[str, ...]:
+        """Name the optional columns of the output that the requests so far ask for."""
+        return tuple(name for name in OPTIONAL if name in self._optional)
+
+    def _note(self, params: Mapping[str, Any]) -> None:
+        """Note which optional columns a body asks for."""
+        if params.get("tools"):
+            self._optional.add("tool_calls")
+        if LOGPROBS in (params.get("include") or ()):
+            self._optional.add("logprobs")
+
+    def _text(self, row: Mapping[str, Any]) -> str:
+        if self._prompt is None:
+            value = row.get("prompt", ABSENT)
+            if value is ABSENT:
+                self._absent("prompt", row)
+            if value is None:
+                value = self.recipe.null_text
+            if not isinstance(value, str):
+                raise RowRefused(
+                    Problem("wrong type", "prompt", "the prompt column is not text here")
+                )
+            text = value
+        else:
+            text = self._rendered(self._prompt, row)
+        if not text:
+            raise RowRefused(Problem("empty", "prompt", "the prompt is empty text"))
+        return text
+
+    def _with_images(self, images: ImageColumns, text: bytes, row: Mapping[str, Any]) -> bytes:
+        self._see(row)
+        for name in self.recipe.images if self.recipe.null_text is None else ():
+            if name not in row:
+                self._absent(name, row)
+        content, problems = images.content(text, row)
+        if problems:
+            raise RowRefused(*problems)
+        return b"".join((self._lead(row), *content, self._tail))
+
+    def _see(self, row: Mapping[str, Any]) -> None:
+        self.has_rendered = True
+        self.seen.update(self.columns & row.keys())
+
+    def _rendered(self, template: Template, row: Mapping[str, Any]) -> str:
+        if not self.has_rendered or len(self.seen) < len(self.columns):
+            self._see(row)
+        try:
+            return template.render(row)
+        except (minijinja.TemplateError, NullRendered, TypeError, ValueError) as error:
+            raise RowRefused(template.problem(error, row)) from error
+
+    def _spliced(self, user: bytes, row: Mapping[str, Any]) -> bytes:
+        return (self._head if self._system is None else self._lead(row)) + user + self._tail
+
+    def _lead(self, row: Mapping[str, Any]) -> bytes:
+        """Write what comes before the user's slot."""
+        if self._system is None:
+            return self._head
+        return self._head + orjson.dumps(self._rendered(self._system, row)) + self._system_slot
+
+    def _ready(self, value: Any, row: Mapping[str, Any]) -> bytes:
+        name, model = self.source.value, self._fields.get("model")
+        if self.source is Source.MESSAGES:
+            if isinstance(value, str):
+                value = self._parsed(value, name)
+            problems = check_messages(value, name, model)
+        else:
+            problems = check_input(value, model)
+        if problems:
+            raise RowRefused(*problems)
+        if isinstance(value, str):
+            return self._spliced(orjson.dumps(value), row)
+        if self._system is None:
+            return self._head + json_text(value).encode() + self._tail
+        system = {"role": "system", "content": self._rendered(self._system, row)}
+        messages = value["messages"] if isinstance(value, dict) else value
+        body = {**self._fields, "input": [system, *messages]}
+        return json_text(body).encode()
+
+    def _item(self, value: Any) -> bytes:
+        if isinstance(value, str):
+            value = self._parsed(value, "params")
+        if not isinstance(value, dict):
+            raise RowRefused(Problem("wrong type", "params", "params is not an object"))
+        params = overlaid(value, self._fields)
+        problems = check_params(params, windows=BATCH_WINDOWS)
+        if problems:
+            raise RowRefused(*problems)
+        self._note(params)
+        return json_text(params).encode()
+
+    def _parsed(self, text: str, name: str) -> Any:
+        try:
+            return decode_json(text)
+        except msgspec.DecodeError as error:
+            raise RowRefused(Problem("not JSON", name, f"not valid JSON: {error}")) from error
+
+    def _absent(self, name: str, row: Mapping[str, Any]) -> NoReturn:
+        there = ", ".join(list(row)[:50]) or "none"
+        raise RowRefused(
+            Problem("missing column", name, f"no column {name!r}; the row has: {there}")
+        )
