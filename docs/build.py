@@ -5,12 +5,14 @@
 `cli.md` comes from the program's own options. A page's `sh` blocks are run as they stand; in its
 `console` blocks each line after `$ ` is run, and what is below it is what the program printed. All
 of a page runs in one shell, on a terminal, in a temporary folder with a copy of the samples and a
-home of its own. The pictures are such runs, drawn as the terminal looked at the end.
+home of its own. The pictures are such runs, drawn as the terminal looked at the end. The notebook
+is run by this Python, in such a folder too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import fcntl
 import os
 import pty
@@ -43,6 +45,7 @@ ROOT = DOCS.parent
 CLI_PAGE = DOCS / "cli.md"
 PAGES = (ROOT / "README.md", DOCS / "guide.md", ROOT / "samples" / "README.md")
 """The pages whose commands are run."""
+NOTEBOOK = ROOT / "samples" / "notebook.ipynb"
 
 PICTURE_COLUMNS, PAGE_COLUMNS, LINES = 100, 110, 50
 FOLDER = "/home/ada"
@@ -374,6 +377,49 @@ def in_pieces(line: str) -> Text:
     return text
 
 
+# The notebook
+
+
+def run_notebook(notebook: Any) -> Any:
+    """Run a notebook's cells: the same notebook, with what they print now."""
+    import nbformat
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    fresh = nbformat.from_dict(copy.deepcopy(notebook))
+    metadata = copy.deepcopy(notebook.metadata)
+    with sandbox() as folder:
+        kernel = AsyncKernelManager(
+            # Without any folder of kernels there is the one of this Python alone.
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+            kernel_name="python3",
+            connection_file=str(folder / "kernel.json"),
+            transport="ipc",
+        )
+        client = NotebookClient(
+            fresh,
+            km=kernel,
+            timeout=300,
+            record_timing=False,
+            resources={"metadata": {"path": str(folder / "samples")}},
+        )
+        client.owns_km = True  # so that the kernel ends with the run
+        client.execute(env=environment(folder, PYTHONPATH=str(ROOT)))
+        text = nbformat.writes(fresh).replace(str(folder), FOLDER)
+    printed = nbformat.reads(text, nbformat.NO_CONVERT)
+    printed.metadata = metadata  # without the version of this Python
+    return printed
+
+
+def write_notebook() -> None:
+    """Store what the notebook prints."""
+    import nbformat
+
+    notebook = nbformat.read(NOTEBOOK, nbformat.NO_CONVERT)
+    nbformat.write(run_notebook(notebook), NOTEBOOK)
+
+
 def main() -> None:
     """Write everything anew."""
     CLI_PAGE.write_text(cli_reference(), "utf-8")
@@ -383,6 +429,7 @@ def main() -> None:
         path = DOCS / "images" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(picture(commands, name), "utf-8")
+    write_notebook()
 
 
 if __name__ == "__main__":

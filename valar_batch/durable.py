@@ -46,13 +46,15 @@ def write_file(path: Path, content: bytes, *, mark: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mark: str | None = None) -> Iterator[Path]:
+def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`; on a clean exit it becomes `path`, else it is removed.
 
     Its name is random, so that two processes never share it; a caller that holds a lock gives a
-    `mark` of its own instead, and so overwrites what a killed predecessor left.
+    `mark` of its own instead, and so overwrites what a killed predecessor left. `beside` is another
+    path of the same file system to put it beside.
     """
-    aside = path.with_name(f".{path.name}.{mark or secrets.token_hex(6)}.partial")
+    name = path.name if beside is None else f"{beside.name}.{path.name}"
+    aside = (beside or path).with_name(f".{name}.{mark or secrets.token_hex(6)}.partial")
     try:
         yield aside
         sync_file(aside)

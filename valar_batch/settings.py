@@ -55,22 +55,25 @@ def choose_target(
     return f"{parts.scheme}://{host}{suffix}{parts.path.rstrip('/')}"
 
 
-def connection_to(target: str, environment: Mapping[str, str] = os.environ) -> Connection:
-    """Give the way to a remote target, with the key from `VALAR_API_KEY`.
+def connection_to(
+    target: str, environment: Mapping[str, str] = os.environ, *, api_key: str | None = None
+) -> Connection:
+    """Give the way to a remote target, with this key or the one in `VALAR_API_KEY`.
 
     Proxies come from the usual variables (HTTPS_PROXY, NO_PROXY), trusted authorities from
     SSL_CERT_FILE.
     """
     from valar_batch.client.connection import Connection
 
-    key = environment.get("VALAR_API_KEY", "").strip()
+    key = (api_key or environment.get("VALAR_API_KEY", "")).strip()
     if not key:
         raise UsageError(
             "VALAR_API_KEY is not set",
             hint="export VALAR_API_KEY=…, or rehearse for free with --local",
         )
     if not key.isascii() or not key.isprintable():
-        raise UsageError("VALAR_API_KEY has characters that no key has", hint="copy it again")
+        name = "api_key" if api_key else "VALAR_API_KEY"
+        raise UsageError(f"{name} has characters that no key has", hint="copy it again")
     parts = urlsplit(target)
     bypassed = parts.hostname is not None and proxy_bypass(parts.hostname)
     return Connection(

@@ -5,16 +5,26 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from valar_batch.core.outcome import Outcome, outcome_of, output_names, output_text
+from valar_batch.core.outcome import (
+    OPTIONAL,
+    Outcome,
+    OutcomeReader,
+    logprobs,
+    output_text,
+    tool_calls,
+)
 from valar_batch.core.prices import Price
-from valar_batch.core.wire import Result
+from valar_batch.core.wire import result_line
 
 
-def result(**response: object) -> Result:
+def line(**response: object) -> bytes:
     status = str(response.get("status", "completed"))
     body = {"object": "response", "id": "resp_1", "status": status, **response}
-    line = msgspec.json.encode({"custom_id": "r-1", "status": status.lower(), "response": body})
-    return msgspec.json.decode(line, type=Result)
+    return result_line("r-1", status.lower(), msgspec.json.encode(body))
+
+
+def outcome_of(given: bytes, price: Price | None, attempts: int, **more: object) -> Outcome:
+    return OutcomeReader(lambda _: price, **more).read(given, attempts)
 
 
 def message(*texts: str) -> dict:
@@ -52,7 +62,7 @@ def test_a_completed_answer() -> None:
         "output_tokens_details": {"reasoning_tokens": 30},
         "total_tokens": 1050,
     }
-    answer = result(model="m", output=[message("yes")], usage=usage, status="COMPLETED")
+    answer = line(model="m", output=[message("yes")], usage=usage, status="COMPLETED")
     assert outcome_of(answer, Price(1.0, 0.5, 2.0), 1) == Outcome(
         custom_id="r-1",
         status="completed",
@@ -71,9 +81,9 @@ def test_a_completed_answer() -> None:
 def test_an_unknown_price_is_not_zero() -> None:
     """Without a price the cost is null; without usage the tokens are null too."""
     usage = {"input_tokens": 1, "output_tokens": 1}
-    priced = outcome_of(result(usage=usage), None, 1)
+    priced = outcome_of(line(usage=usage), None, 1)
     assert (priced.input_tokens, priced.cost_usd) == (1, None)
-    unused = outcome_of(result(), Price(1, 1, 1), 1)
+    unused = outcome_of(line(), Price(1, 1, 1), 1)
     assert (unused.input_tokens, unused.output_tokens, unused.cost_usd) == (None, None, None)
 
 
@@ -90,7 +100,7 @@ def test_an_unknown_price_is_not_zero() -> None:
 )
 def test_a_failed_answer_says_why(error: object, text: str) -> None:
     """A failed request has its error in words and no text, even if it had begun to answer."""
-    outcome = outcome_of(result(status="failed", error=error, output=[message("half")]), None, 1)
+    outcome = outcome_of(line(status="failed", error=error, output=[message("half")]), None, 1)
     assert (outcome.status, outcome.error, outcome.output_text) == ("failed", text, None)
 
 
@@ -100,13 +110,86 @@ def test_a_failed_answer_says_why(error: object, text: str) -> None:
 )
 def test_an_answer_that_stops_short_says_so(details: object, reason: str | None) -> None:
     """A cut answer is completed, with the reason beside it."""
-    outcome = outcome_of(result(incomplete_details=details), None, 1)
+    outcome = outcome_of(line(incomplete_details=details), None, 1)
     assert (outcome.status, outcome.incomplete_reason) == ("completed", reason)
 
 
-def test_output_names_avoid_the_input() -> None:
-    """A column that the input has already is written as valar_<name>, again where need be."""
-    names = output_names(["status", "model", "valar_model", "review"])
-    changed = {field: name for field, name in names.items() if field != name}
-    assert changed == {"status": "valar_status", "model": "valar_valar_model"}
-    assert list(names) == list(Outcome._fields)
+CALL = {
+    "type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": '{"x":1}',
+}  # fmt: skip
+CUSTOM = {"type": "custom_tool_call", "call_id": "c2", "name": "g", "input": "text"}
+
+
+@pytest.mark.parametrize(
+    ("output", "calls"),
+    [
+        (None, None),
+        ("text", None),
+        ([message("a")], None),
+        (
+            [message("a"), CALL, CUSTOM],
+            [
+                {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"x":1}'},
+                {"type": "custom_tool_call", "call_id": "c2", "name": "g", "arguments": "text"},
+            ],
+        ),
+        (
+            {"type": "function_call", "arguments": {"x": 1}},
+            [{"type": "function_call", "call_id": None, "name": None, "arguments": '{"x":1}'}],
+        ),
+    ],
+)
+def test_tool_calls(output: object, calls: object) -> None:
+    """The calls of both kinds of tools, in order, with what the tool is given as text."""
+    assert tool_calls(output) == calls
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({}, None),
+        ({"logprobs": None}, None),
+        ({"logprobs": []}, None),
+        (
+            {"logprobs": [{"token": "a", "logprob": -0.5, "bytes": [97]}, {"token": "b"}, 3]},
+            [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": None}],
+        ),
+    ],
+)
+def test_logprobs(part: dict, tokens: object) -> None:
+    """Each token with its logprob, as far as Valar gives them."""
+    content = [{"type": "output_text", "text": "ab", **part}]
+    assert logprobs([{"type": "message", "content": content}]) == tokens
+
+
+def test_optional_columns_are_read_where_they_are_wanted() -> None:
+    """What was not asked for is not kept; the response is kept byte for byte."""
+    body = b'{ "object":"response","id":"r","status":"completed","n":1.10,"output":%b}'
+    body %= msgspec.json.encode([CALL])
+    given = result_line("r-1", "completed", body)
+    bare = outcome_of(given, None, 1)
+    assert [getattr(bare, name) for name in OPTIONAL] == [None] * len(OPTIONAL)
+    full = outcome_of(given, None, 1, fields=OPTIONAL)
+    assert full.response == body.strip()
+    assert full.tool_calls is not None
+
+
+class Upper:
+    """Answers in upper case, or an error for those that have none."""
+
+    def read(self, text: str) -> tuple[object, str | None]:
+        return (text.upper(), None) if text.isalpha() else (None, "no letters")
+
+
+def test_typed_answers() -> None:
+    """An answer is read as a value; one that cannot be keeps its text and says why."""
+
+    def read(**response: object) -> tuple[object, ...]:
+        outcome = outcome_of(line(**response), None, 1, answers=Upper())
+        return outcome.status, outcome.output_text, outcome.output, outcome.error
+
+    assert read(output=[message("yes")]) == ("completed", "yes", "YES", None)
+    assert read(output=[message("12")]) == ("completed", "12", None, "no letters")
+    assert read(output=[]) == ("completed", None, None, "answer has no text")
+    assert read(output=[CALL]) == ("completed", None, None, None)
+    assert read(status="failed", error="e") == ("failed", None, None, "e")

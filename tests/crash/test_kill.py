@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,6 +165,98 @@ def test_kill_at_a_step(tmp_path, slow, make_cli, state) -> None:
         cli(*work.run())
         work.check()
     judge(slow, ROWS // 40)
+
+
+class Retrying:
+    """Works of which a part failed: each failed row is executed once more, whatever is killed."""
+
+    def __init__(self, tmp_path, valar, cli) -> None:
+        self.folder = tmp_path
+        self.valar = valar
+        self.cli = cli
+        self.rows = 0
+        self.again: set[str] = set()
+
+    def fails(self, share: float) -> None:
+        """Let so many of the requests fail that are sent from now on."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.valar.port}/local/settings",
+            json.dumps({"failure_share": share}).encode(),
+            {"Authorization": f"Bearer {self.valar.key}"},
+        )
+        urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - loopback
+
+    def begun(self, name: str) -> tuple[Work, tuple[object, ...]]:
+        """Give a work of which all is fetched and a part has failed, and its retry."""
+        work = Work(self.folder, name)
+        self.fails(0.4)
+        self.cli(*work.submit())
+        self.cli(*work.fetch(), code=3)
+        rows = [json.loads(line) for line in work.out.read_text().splitlines()]
+        self.again |= {row["id"] for row in rows if row["status"] == "failed"}
+        self.rows += ROWS
+        self.fails(0)
+        return work, ("retry", name, "--quiet")
+
+    def end(self, work: Work) -> None:
+        """Repeat the retry, fetch, and look whether all is there."""
+        self.cli("retry", work.name, "--quiet")
+        self.cli(*work.fetch())
+        work.check()
+
+    def judge(self) -> None:
+        """Each row was executed once, and each that had failed once more."""
+        told = self.valar.executions()
+        assert {(item["custom_id"], item["count"]) for item in told["repeated"]} == {
+            (name, 2) for name in self.again
+        }
+        assert (told["distinct"], told["total"]) == (self.rows, self.rows + len(self.again))
+
+
+def test_kill_retry(tmp_path, serve, make_cli) -> None:
+    """retry, killed and repeated, then fetched."""
+    valar = serve("--latency", "0.2")
+    retrying = Retrying(tmp_path, valar, make_cli(valar))
+    calm, command = retrying.begun("calm")
+    seconds = life(retrying.cli, command)
+    retrying.end(calm)
+
+    def attempt(number: int, moment: float) -> bool:
+        work, command = retrying.begun(f"y{number}")
+        was_alive = killed(retrying.cli, command, moment)
+        retrying.end(work)
+        return was_alive
+
+    kill_over(seconds, attempt)
+    retrying.judge()
+
+
+@pytest.mark.parametrize("step", [".preparing", "2", "2/prepared", "2/submitting", "2/submitted"])
+def test_kill_retry_at_a_step(tmp_path, serve, make_cli, step) -> None:
+    """retry, killed the moment that its folder is begun, is there, and is seen in a state."""
+    valar = serve("--latency", "0.2")
+    retrying = Retrying(tmp_path, valar, make_cli(valar))
+    for number in range(3):
+        work, command = retrying.begun(f"{step.replace('/', '').strip('.')}{number}")
+        (run,) = (r["run"] for r in retrying.cli.json("list") if r["name"] == work.name)
+        process = retrying.cli.start(*command)
+        folder = retrying.cli.home / "runs" / run / "retries"
+        while not reached(folder, number, step) and process.poll() is None:
+            time.sleep(0.0005)
+        process.kill()
+        process.wait()
+        retrying.end(work)
+        assert sorted(path.name for path in folder.iterdir()) == ["2"]
+    retrying.judge()
+
+
+def reached(folder, number: int, step: str) -> bool:
+    """Whether a retry's folder is there, or its batch of this number is in a state."""
+    name, _, state = step.partition("/")
+    if not state:
+        return (folder / name).exists()
+    path = folder / name / "batches" / f"{number:05d}" / "batch.json"
+    return path.exists() and json.loads(path.read_bytes())["state"] == state
 
 
 def seen(cli, name: str, number: int, state: str) -> bool:

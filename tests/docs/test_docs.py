@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 import typer
 
@@ -63,6 +64,12 @@ def test_page(page):
     assert build.without_chance(printed) == build.without_chance(text)
     assert [(one.command, one.text) for one in played if one.status] == []
     assert any("valar-batch " in one.command for one in played)
+
+
+def test_notebook():
+    """The notebook runs without an error, and prints what is stored in it."""
+    stored = nbformat.read(build.NOTEBOOK, nbformat.NO_CONVERT)
+    assert build.run_notebook(stored) == stored
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = (
     "pyarrow", "httpx", "pycurl", "uvicorn", "starlette", "zstandard", "msgspec", "orjson",
-    "minijinja", "tenacity", "sqlite3", "asyncio",
+    "minijinja", "tenacity", "sqlite3", "asyncio", "jsonschema_rs",
 )  # fmt: skip
 
 PROBE = """
@@ -30,3 +30,10 @@ def test_help_imports_nothing_heavy(arguments) -> None:
     probe = PROBE.format(arguments=arguments, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    """A script that imports valar_batch pays for what it uses, when it uses it."""
+    probe = f"import sys, valar_batch; print([n for n in {HEAVY!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

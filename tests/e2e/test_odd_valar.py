@@ -3,80 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.conftest import MODEL, Served
-
-IDS = [f"r-{n}" for n in range(1, 7)]
-
-
-def response(custom_id: str, status: str = "completed", **more: object) -> dict:
-    text = [{"type": "message", "content": [{"type": "output_text", "text": f"for {custom_id}"}]}]
-    return {
-        "id": f"resp_{custom_id}", "object": "response", "created_at": 1, "status": status,
-        "model": MODEL, "metadata": {}, "output": text,
-        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}, **more,
-    }  # fmt: skip
-
-
-class OddValar:
-    """Takes one batch; `statuses` and `results` say what it answers for each custom_id."""
-
-    def __init__(self) -> None:
-        self.statuses: dict[str, str] = dict.fromkeys(IDS, "COMPLETED")
-        self.results: dict[str, tuple[int, bytes]] = {}
-        self.batch: dict | None = None
-        self.asked: list[str] = []
-        odd = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self.reply(*odd.get(self.path.partition("?")[0]))
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.reply(*odd.post(body))
-
-            def reply(self, status: int, content: bytes) -> None:
-                self.send_response(status)
-                if status == 429:
-                    self.send_header("Retry-After", "2")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def post(self, body: dict) -> tuple[int, bytes]:
-        count = len(body["requests"])
-        self.batch = {"id": "b/1", "request_counts": count, "created_at": 1, "label": body["label"]}
-        return 200, json.dumps(self.batch).encode()
-
-    def get(self, path: str) -> tuple[int, bytes]:
-        if path == "/v1/batches":
-            return 200, json.dumps([self.batch] if self.batch else []).encode()
-        if path == "/v1/batches/b%2F1":
-            words = {name: {"status": word} for name, word in self.statuses.items()}
-            return 200, json.dumps({**self.batch, "request_status": words}).encode()
-        custom_id = path.rpartition("/")[2]
-        self.asked.append(custom_id)
-        given = self.results.get(custom_id)
-        return given or (200, json.dumps(response(custom_id)).encode())
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+from tests.e2e.odd_valar import IDS, OddValar, response
 
 
 @pytest.fixture

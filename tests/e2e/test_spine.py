@@ -226,7 +226,7 @@ def test_list_and_names(tmp_path, cli) -> None:
 
 def test_watching_ends_when_all_is_settled(tmp_path, serve, make_cli) -> None:
     """--watch shows a run anew until nothing is pending, and then ends by itself."""
-    cli = make_cli(serve("--latency", "1"))
+    cli = make_cli(serve("--latency", "8"))
     path = write_input(tmp_path / "in.jsonl")
     cli("submit", path, *recipe())
     seen = cli("status", "--watch").err.split("rows    3: ")[1:]

@@ -17,8 +17,10 @@ from valar_batch.core.outcome import Outcome
 from valar_batch.core.reading import Reading
 from valar_batch.errors import InputError
 from valar_batch.formats import arrow_files
+from valar_batch.formats.layout import layout_of
 from valar_batch.formats.readers import open_input
-from valar_batch.formats.writers import open_output, output_target
+from valar_batch.formats.targets import output_target
+from valar_batch.formats.writers import open_output
 
 ONE, TENTH = decimal.Decimal("1.10"), decimal.Decimal("0.10")
 DAY = datetime.date(2026, 1, 2)
@@ -154,8 +156,7 @@ def through(given, folder):
         kept = [batch["input"] for batch in again]
     path = folder / "out.parquet"
     schema = reader.schema()
-    target = output_target(str(path), None)
-    with open_output(target, schema, provenance={}, custom_id_is_input=False) as writer:
+    with open_output(output_target(str(path)), layout_of(schema), provenance={}) as writer:
         for rows in kept:
             writer.write(rows, [Outcome("r", "completed")] * len(rows))
     return pq.read_table(path).select(schema.names)

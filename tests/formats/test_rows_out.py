@@ -6,6 +6,7 @@ import datetime
 import decimal
 import io
 import json
+from pathlib import Path
 from uuid import UUID
 
 import pyarrow as pa
@@ -14,19 +15,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valar_batch.core.outcome import Outcome
+from valar_batch.core.outcome import OPTIONAL, Outcome
 from valar_batch.core.reading import Reading
 from valar_batch.errors import UsageError
 from valar_batch.formats import writers
 from valar_batch.formats.kept import to_columns, to_json_objects
+from valar_batch.formats.layout import layout_of
 from valar_batch.formats.readers import open_input
-from valar_batch.formats.writers import Target, open_output, output_target
+from valar_batch.formats.targets import Target, output_target
+from valar_batch.formats.writers import open_output
 
 DONE = Outcome(
-    "r-1", "completed", 'Yes, "é"\n', None, None, "resp_1", "m", 10, 0, 2, None, 1.5e-05, 1
+    "r-1",
+    "completed",
+    'Yes, "é"\n',
+    response_id="resp_1",
+    model="m",
+    input_tokens=10,
+    cached_tokens=0,
+    output_tokens=2,
+    cost_usd=1.5e-05,
+    attempts=1,
 )
 BAD = Outcome("r-2", "invalid", error="bad")
-ADDED = list(Outcome._fields)
+ADDED = [name for name in Outcome._fields if name not in OPTIONAL]
+
+
+def added(outcome):
+    """Give the columns that an output adds when nothing more is asked for."""
+    return {name: getattr(outcome, name) for name in ADDED}
 
 
 def taken_in(content, input_format=None):
@@ -36,10 +53,11 @@ def taken_in(content, input_format=None):
     return kept, reader.schema()
 
 
-def write(path, kept, schema, outcomes=None, **options):
+def write(path, kept, schema, outcomes=None, *, custom_id_is_input=False, provenance=None):
     """Write an output; gives its bytes."""
-    options = {"provenance": {}, "custom_id_is_input": False, **options}
-    with open_output(output_target(str(path), None), schema, **options) as writer:
+    layout = layout_of(schema, custom_id_is_input=custom_id_is_input)
+    target = output_target(str(path))
+    with open_output(target, layout, provenance=provenance or {}) as writer:
         for array in kept:
             writer.write(array, (outcomes or [DONE] * len(array))[: len(array)])
     return path.read_bytes()
@@ -56,9 +74,9 @@ def test_jsonl_to_jsonl_keeps_the_bytes(tmp_path):
     """A row is its own bytes, with the outcome before its closing brace."""
     kept, schema = taken_in(JSONL)
     out = write(tmp_path / "out.jsonl", kept, schema, [DONE, BAD, DONE, BAD])
-    added = {
+    tails = {
         outcome: json.dumps(
-            {("valar_" if k == "status" else "") + k: v for k, v in outcome._asdict().items()},
+            {("valar_" if k == "status" else "") + k: v for k, v in added(outcome).items()},
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -68,10 +86,10 @@ def test_jsonl_to_jsonl_keeps_the_bytes(tmp_path):
     }
     lines = JSONL.splitlines()
     assert out.splitlines() == [
-        lines[0][:-1] + b"," + added[DONE],
-        b"{" + added[BAD],
-        b"{ " + added[DONE],
-        lines[3][:-1] + b"," + added[BAD],
+        lines[0][:-1] + b"," + tails[DONE],
+        b"{" + tails[BAD],
+        b"{ " + tails[DONE],
+        lines[3][:-1] + b"," + tails[BAD],
     ]
 
 
@@ -111,7 +129,7 @@ def test_jsonl_to_parquet_has_types_and_json_text(tmp_path):
         },
     ]
     got = [tuple(row.values()) for row in table.select(names).to_pylist()]
-    assert got == [DONE, BAD, DONE, BAD]
+    assert got == [tuple(added(outcome).values()) for outcome in (DONE, BAD, DONE, BAD)]
     assert table.schema.field("big").metadata[b"valar_batch"] == b"json"
 
 
@@ -157,7 +175,7 @@ def test_csv_text_comes_through(tmp_path, suffix):
             if suffix == "parquet"
             else map(json.loads, out.splitlines())
         )
-        done = DONE._asdict()
+        done = added(DONE)
         assert list(read) == [row | done for row in expected]
 
 
@@ -199,7 +217,7 @@ def test_parquet_comes_through(tmp_path):
     lines = write(tmp_path / "out.jsonl", kept, reader.schema()).splitlines()
     for i, line in enumerate(lines):
         expected = {name: column[2][i] for name, column in COLUMNS.items()}
-        assert json.loads(line) == expected | DONE._asdict()
+        assert json.loads(line) == expected | added(DONE)
 
     text = write(tmp_path / "out.csv", kept, reader.schema(), [BAD._replace(custom_id=None)] * 2)
     expected = [",".join(column[3][i] for column in COLUMNS.values()) for i in (0, 1)]
@@ -210,7 +228,7 @@ def test_an_own_custom_id_is_not_repeated(tmp_path):
     """A finished request's custom_id is the outcome's; any other column keeps its name."""
     kept, schema = taken_in(b'{"custom_id":"mine","params":{"x":1}}')
     out = write(tmp_path / "out.jsonl", kept, schema, custom_id_is_input=True)
-    rest = {k: v for k, v in DONE._asdict().items() if k != "custom_id"}
+    rest = {k: v for k, v in added(DONE).items() if k != "custom_id"}
     assert json.loads(out) == {"custom_id": "mine", "params": {"x": 1}, **rest}
     out = write(tmp_path / "out.jsonl", kept, schema, custom_id_is_input=False)
     expected = {"custom_id": "mine", "params": {"x": 1}, "valar_custom_id": "r-1", **rest}
@@ -228,7 +246,7 @@ def test_all_rows_may_be_problems_or_absent(tmp_path, suffix):
     kept, schema = taken_in(b"{nonsense\nnonsense\n")
     path = tmp_path / f"out.{suffix}"
     write(path, kept, schema, [BAD, BAD])
-    assert read_back(path) == [BAD._asdict()] * 2
+    assert read_back(path) == [added(BAD)] * 2
     write(path, [], schema)
     assert read_back(path) == []
 
@@ -257,14 +275,14 @@ def test_identical_input_gives_identical_bytes(tmp_path, suffix):
 
 def test_parquet_provenance_and_row_groups(tmp_path, monkeypatch):
     """Metadata says where the file comes from; row groups are bounded by rows and by bytes."""
-    monkeypatch.setattr(writers, "GROUP_ROWS", 2500)
+    monkeypatch.setattr(writers, "ROW_GROUP_ROWS", 2500)
     kept = [pa.array([b'{"a":"x"}'] * 6000, pa.large_binary())]
     schema = pa.schema([("a", pa.string())])
     path = tmp_path / "out.parquet"
     write(path, kept, schema, [DONE] * 6000, provenance={"run_id": "run-1"})
     file = pq.ParquetFile(path)
     groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-    assert groups == [2048, 2048, 1904]
+    assert groups == [2500, 2500, 1000]
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
     metadata = file.schema_arrow.metadata
     assert metadata == {b"valar_batch.run_id": b"run-1"}
@@ -292,7 +310,7 @@ def test_standard_output(capfdbinary, output_format):
     """`-` writes to the standard output, and leaves it open."""
     kept, schema = taken_in(b"a\n1\n")
     target = output_target("-", output_format)
-    with open_output(target, schema, provenance={}, custom_id_is_input=False) as writer:
+    with open_output(target, layout_of(schema), provenance={}) as writer:
         writer.write(kept[0], [BAD])
     print("more")  # noqa: T201 - the stream must still work
     out = capfdbinary.readouterr().out
@@ -304,39 +322,72 @@ def test_standard_output(capfdbinary, output_format):
     assert out.endswith(b"more\n")
 
 
-def test_targets(tmp_path, monkeypatch):
-    """A suffix tells the format, --format overrides it, `-` is JSONL."""
+GZ, ZST = "gzip", "zstd"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("-", (), (None, "jsonl", "none")),
+        ("-", ("csv",), (None, "csv", "none")),
+        ("-", ("arrow",), (None, "arrow", ZST)),
+        ("-", ("tsv", GZ), (None, "tsv", GZ)),
+        ("a.PARQUET", (), ("a.PARQUET", "parquet", ZST)),
+        ("a.parquet", (None, "snappy", 10), ("a.parquet", "parquet", "snappy", 10)),
+        ("a.feather", (None, "none"), ("a.feather", "arrow", "none")),
+        ("a.arrow", (None, "lz4", 5), ("a.arrow", "arrow", "lz4", 5)),
+        ("a.ndjson", (), ("a.ndjson", "jsonl", "none")),
+        ("a.b.tsv", (), ("a.b.tsv", "tsv", "none")),
+        ("a.jsonl.gz", (), ("a.jsonl.gz", "jsonl", GZ)),
+        ("a.csv.ZST", (), ("a.csv.ZST", "csv", ZST)),
+        ("a.csv.gz", (None, "none"), ("a.csv.gz", "csv", "none")),
+        ("a.csv", ("jsonl",), ("a.csv", "jsonl", "none")),
+        ("a.gz", ("jsonl",), ("a.gz", "jsonl", GZ)),
+        ("a", ("parquet",), ("a", "parquet", ZST)),
+        ("a/", (), ("a", "parquet", ZST, None, True)),
+        ("there", (), ("there", "parquet", ZST, None, True)),
+        ("folder.csv", (None, GZ), ("folder.csv", "parquet", GZ, None, True)),
+    ],
+)
+def test_targets(tmp_path, monkeypatch, text, options, expected):
+    """A name tells format and compression, options override it, `-` is JSONL, a folder parts."""
     monkeypatch.chdir(tmp_path)
-    for text, output_format, name, expected in [
-        ("-", None, None, "jsonl"),
-        ("-", "csv", None, "csv"),
-        ("a.PARQUET", None, "a.PARQUET", "parquet"),
-        ("a.ndjson", None, "a.ndjson", "jsonl"),
-        ("a.csv", "jsonl", "a.csv", "jsonl"),
-        ("a", "parquet", "a", "parquet"),
-    ]:
-        target = output_target(text, output_format)
-        assert target == Target(name and type(tmp_path)(name), expected)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "folder.csv").mkdir()
+    name, *rest = expected
+    assert output_target(text, *options) == Target(name and Path(name), *rest)
 
 
-def test_targets_that_cannot_be(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("-", ("parquet",), ("Parquet cannot be written to the standard output"
+            " | name a file, as in --to answers.parquet")),
+        ("a.xml", (), ("a.xml: the name does not say which format to write | end its name in"
+            " .parquet, .arrow, .feather, .ipc, .jsonl, .ndjson, .csv, .tsv, or in / for a folder,"
+            " or give --format")),
+        ("a.parquet.gz", (), ("a.parquet.gz: the name does not say which format to write | end its"
+            " name in .parquet, .arrow, .feather, .ipc, .jsonl, .ndjson, .csv, .tsv, or in / for a"
+            " folder, or give --format")),
+        ("a", ("xml",), ("--format xml: there is no such output format"
+            " | one of parquet, arrow, jsonl, csv, tsv")),
+        ("no/a.csv", (), "no/a.csv: the folder no does not exist | mkdir -p no"),
+        ("a.csv", (None, "snappy"), ("--compression snappy: csv does not have it"
+            " | one of none, gzip, zstd")),
+        ("a.csv", (None, None, 9), ("--row-group-size 9: it is a number of rows in Parquet and"
+            " Arrow | leave it out")),
+        ("a.parquet", (None, None, 0), ("--row-group-size 0: it is a number of rows in Parquet and"
+            " Arrow | leave it out")),
+        ("folder/", ("csv",), ("folder/: a folder holds Parquet files, not csv"
+            " | name a file in it, as in folder/answers.csv")),
+    ],
+)  # fmt: skip
+def test_targets_that_cannot_be(tmp_path, monkeypatch, text, options, message):
     """Each refusal says what would do."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.csv").mkdir()
-    for text, output_format, message in [
-        ("-", "parquet", ("Parquet cannot be written to the standard output"
-            " | name a file, as in --to answers.parquet")),
-        ("a.xml", None, ("a.xml: the name does not say which format to write"
-            " | end its name in .parquet, .jsonl, .ndjson, .csv,"
-            " or give --format parquet|jsonl|csv")),
-        ("a", "xml", "--format xml: there is no such output format | one of parquet, jsonl, csv"),
-        ("no/a.csv", None, "no/a.csv: the folder no does not exist | mkdir -p no"),
-        ("folder.csv", None, ("folder.csv: this is a folder"
-            " | name a file in it, as in folder.csv/answers.csv")),
-    ]:  # fmt: skip
-        with pytest.raises(UsageError) as error:
-            output_target(text, output_format)
-        assert f"{error.value.message} | {error.value.hint}" == message
+    with pytest.raises(UsageError) as error:
+        output_target(text, *options)
+    assert f"{error.value.message} | {error.value.hint}" == message
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -365,7 +416,7 @@ def test_any_json_comes_through(tmp_path_factory, rows, ascii_only):
     assert list(to_json_objects(whole, schema)) == lines
     folder = tmp_path_factory.mktemp("out")
     out = write(folder / "out.jsonl", kept, schema, [BAD] * len(rows))
-    assert [json.loads(line) for line in out.splitlines()] == [r | BAD._asdict() for r in rows]
+    assert [json.loads(line) for line in out.splitlines()] == [r | added(BAD) for r in rows]
     write(folder / "out.parquet", kept, schema, [BAD] * len(rows))
     table = pq.read_table(folder / "out.parquet")
     for field in schema:

@@ -5,7 +5,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.core.identity import params_hash
@@ -169,6 +169,131 @@ def test_the_same_request_has_the_same_answer(source, digest):
     assert json.dumps(params) == before
 
 
+HASHES = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(10_000)]
+LABEL = {
+    "type": "object",
+    "properties": {"label": {"enum": ["good"]}},
+    "required": ["label"],
+    "additionalProperties": False,
+}
+RATE = {"type": "function", "name": "rate", "parameters": LABEL}
+NOTE = {"type": "custom", "name": "note"}
+SCHEMAS = st.sampled_from([LABEL, {"type": "array", "items": {"type": "string"}, "minItems": 9}])
+
+
+def asking(schema):
+    """Params that ask for answers by a schema."""
+    return {"model": "m", "input": "x", "text": {"format": {"type": "json_schema", **schema}}}
+
+
+def text_of(response):
+    return response["output"][1]["content"][0]["text"]
+
+
+def test_an_answer_fits_the_schema():
+    """The text is JSON by the schema, and the tokens are those of that text."""
+    response = answer(asking({"name": "n", "schema": LABEL}), digest=bytes(16))
+    assert text_of(response) == '{"label":"good"}'
+    assert response["usage"]["output_tokens"] == 16 + 4
+    assert response["text"]["format"]["schema"] == LABEL
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"name": "n"}, "{}"),
+        ({"name": "n", "schema": {}}, "{}"),
+        ({"name": "n", "schema": {"not": {}}}, "[rehearsal] an answer would stand here, to: x"),
+        ({"name": "n", "schema": {"type": 5}}, "[rehearsal] an answer would stand here, to: x"),
+        ({"name": "n", "schema": 5}, "[rehearsal] an answer would stand here, to: x"),
+    ],
+)
+def test_a_schema_that_cannot_be_met_gives_plain_text(schema, text):
+    """Without a schema the answer is an empty object; without an instance it is marked text."""
+    assert text_of(answer(asking(schema))) == text
+
+
+@settings(deadline=None)
+@given(schema=SCHEMAS, most=st.integers(1, 60), digest=st.binary(min_size=16))
+def test_max_output_tokens_cuts_json_too(schema, most, digest):
+    """An answer by a schema that is too long ends where its tokens do, and says so."""
+    params = asking({"name": "n", "schema": schema})
+    whole = answer(params, digest=digest)
+    response = answer({**params, "max_output_tokens": most}, digest=digest)
+    assert response["usage"]["output_tokens"] <= most
+    is_cut = response["incomplete_details"] is not None
+    assert text_of(whole).startswith(text_of(response))
+    assert is_cut == (text_of(whole) != text_of(response))
+
+
+def test_a_function_is_called_with_fitting_arguments():
+    """The call stands in the place of a message, with arguments by the parameters."""
+    params = {"model": "m", "input": "x", "tools": [RATE], "tool_choice": "required"}
+    response = answer(params, digest=bytes(16))
+    assert response["output"] == [
+        {"id": "rs_1", "type": "reasoning", "summary": []},
+        {
+            "id": "fc_1",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": "call_1",
+            "name": "rate",
+            "arguments": '{"label":"good"}',
+        },
+    ]
+    assert response["usage"]["output_tokens"] == 16 + 4
+    assert response["tools"] == [RATE]
+
+
+def test_a_custom_tool_is_given_text():
+    """A custom tool takes text, which is marked."""
+    choice = {"type": "custom", "name": "note"}
+    params = {"model": "m", "input": "x", "tools": [RATE, NOTE], "tool_choice": choice}
+    assert answer(params, digest=bytes(16))["output"][1] == {
+        "id": "ctc_1",
+        "type": "custom_tool_call",
+        "status": "completed",
+        "call_id": "call_1",
+        "name": "note",
+        "input": "[rehearsal] an input for note would stand here",
+    }
+
+
+def test_a_call_is_cut_as_a_text_is():
+    """A call that max_output_tokens ends is incomplete."""
+    params = {
+        "model": "m", "input": "x", "tools": [RATE], "tool_choice": "required",
+        "max_output_tokens": 4,
+    }  # fmt: skip
+    response = answer(params, digest=bytes(16))
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    call = response["output"][1]
+    assert (call["status"], call["arguments"]) == ("incomplete", '{"label"')
+
+
+@pytest.mark.parametrize(
+    ("choice", "called"),
+    [
+        ("required", {"rate", "note"}),
+        ("auto", {"rate", "note", None}),
+        (None, {"rate", "note", None}),
+        ("none", {None}),
+        ({"type": "function", "name": "rate"}, {"rate"}),
+        ({"type": "custom", "name": "note"}, {"note"}),
+        ({"type": "function", "name": "other"}, {None}),
+    ],
+)
+def test_tool_choice_says_what_is_called(choice, called):
+    """Each of the tools, the named one, none, or under auto a tool or a message."""
+    params = {"model": "m", "input": "x", "tools": [RATE, NOTE, {"type": "function"}]}
+    params |= {"tool_choice": choice} if choice else {}
+    answers = [answer(params, digest=digest)["output"][1] for digest in HASHES[:200]]
+    assert {item.get("name") for item in answers} == called
+    if choice in (None, "auto"):
+        messages = sum(item["type"] == "message" for item in answers)
+        assert 60 < messages < 140
+
+
 def test_logprobs_come_where_they_are_asked_for():
     """One logprob for each token of the text, and the tokens make up the text."""
     params = {"model": "m", "input": "x", "include": ["message.output_text.logprobs"]}
@@ -215,9 +340,6 @@ def test_response_ids_tell_items_apart():
     """A batch item's response id follows from its batch and its custom_id."""
     assert item_response_id("batch_1", "a") == "resp_97e6126b3fe18d1ffa76352c"
     assert item_response_id("batch_1", "b") != item_response_id("batch_2", "b")
-
-
-HASHES = [hashlib.blake2b(str(n).encode(), digest_size=16).digest() for n in range(10_000)]
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.25, 1])

@@ -171,6 +171,40 @@ def test_a_background_response_is_polled_for(start, params):
     assert polled["background"] is True
 
 
+def test_answers_follow_the_schema_that_is_asked_for(server, params, batch):
+    """A batch item and a single response give JSON by their schema, each always the same."""
+    schema = {
+        "type": "object",
+        "properties": {"label": {"enum": ["good", "bad"]}, "sure": {"type": "boolean"}},
+        "required": ["label", "sure"],
+    }
+    text_format = {"type": "json_schema", "name": "n", "schema": schema}
+    typed = {**params(), "text": {"format": text_format}}
+    made = server.post("/v1/batches", batch(("a", typed), ("b", params())))
+    item = server.get(f"/v1/batches/{made['id']}/a")
+    text = item["output"][1]["content"][0]["text"]
+    answer = json.loads(text)
+    assert list(answer) == ["label", "sure"]
+    assert answer["label"] in ("good", "bad")
+    assert answer["sure"] in (True, False)
+    assert server.get(f"/v1/batches/{made['id']}/a") == item
+    single = server.post("/v1/responses", typed)
+    assert list(json.loads(single["output"][1]["content"][0]["text"])) == ["label", "sure"]
+    plain = server.get(f"/v1/batches/{made['id']}/b")
+    assert plain["output"][1]["content"][0]["text"].startswith("[rehearsal] ")
+
+
+def test_tools_are_called(server, params):
+    """A response that must call a tool has the call and no message."""
+    parameters = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    tool = {"type": "function", "name": "count", "parameters": parameters}
+    response = server.post("/v1/responses", params(tools=[tool], tool_choice="required"))
+    assert [item["type"] for item in response["output"]] == ["reasoning", "function_call"]
+    call = response["output"][1]
+    assert (call["name"], call["status"]) == ("count", "completed")
+    assert list(json.loads(call["arguments"])) == ["n"]
+
+
 def test_health_needs_no_key(server):
     """Anyone may ask whether the server is up."""
     health = server.get("/local/health", key=None)
@@ -323,7 +357,10 @@ REFUSED_PARAMS = [
     (
         {"model": TEXT_MODEL, "input": image_input(1)},
         "input",
-        f"model '{TEXT_MODEL}' does not support image input",
+        (
+            f"model '{TEXT_MODEL}' does not support image input; "
+            "models that do: moonshotai/Kimi-K2.6, google/gemma-4-31B-it"
+        ),
     ),
     (
         {"model": IMAGE_MODEL, "input": image_input(21)},

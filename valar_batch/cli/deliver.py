@@ -5,37 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from valar_batch.cli.exit_status import Exit, status_of_output
-from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from valar_batch.cli.options import OutputOptions, ScreenOptions
-    from valar_batch.cli.session import Session
     from valar_batch.flow.join import Summary
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run
-
-
-def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> None:
-    """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
-    if target.path is None or overwrite or not target.path.exists():
-        return
-    if not any(run.wrote(target.path) for run in runs):
-        raise UsageError(
-            f"{target.path} exists, and this run did not write it",
-            hint="--overwrite replaces it, once the new file is complete",
-        )
+    from valar_batch.session import Session
 
 
 def deliver(
-    session: Session, run: Run, target: Target, output: OutputOptions, *, wait: bool
+    session: Session,
+    run: Run,
+    target: Target,
+    output: OutputOptions,
+    *,
+    wait: bool,
+    shown: Run | None = None,
 ) -> Summary:
-    """Collect a run and write its output."""
-    from valar_batch.flow.join import write_output
+    """Collect a run and write its output, or that of the same run as it is to be `shown`."""
+    from valar_batch.flow.join import Join
 
-    session.collect(run, concurrency=output.concurrency, wait=wait)
-    return write_output(run, target, session.report)
+    join = Join(shown or run, target, output.choice(), session.report)
+    on_collected = join.on_collected if shown in (None, run) else ignored
+    session.collect(run, concurrency=output.concurrency, wait=wait, on_collected=on_collected)
+    return join.write()
+
+
+def ignored(_: BatchFolder) -> None:
+    """Do nothing about a batch that is collected."""
 
 
 def conclude(

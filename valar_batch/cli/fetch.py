@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valar_batch.cli.options import OutputOptions, ScreenOptions
+from valar_batch.cli.lookup import RunOrBatchArgument, find_run_or_batch
+from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions, option
+from valar_batch.errors import UsageError
 
-RunArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[RUN]", help="A run's id, the beginning of it, or its name; else the latest run."
-    ),
-]
+if TYPE_CHECKING:
+    from valar_batch.flow.foreign import InputRows
+    from valar_batch.runs.run import Run
+
+INPUT = "Input"
 
 
 def command(
     output: OutputOptions,
+    target: TargetOptions,
     screen: ScreenOptions,
-    name: RunArgument = None,
+    name: RunOrBatchArgument = None,
+    input_path: Annotated[
+        str | None,
+        option(
+            "--input",
+            text="For a batch that was not sent from here: the rows to join its answers to.",
+            panel=INPUT,
+            metavar="FILE",
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None,
+        option(
+            "--id",
+            text="Column of --input that identifies a row; without it rows are numbered.",
+            panel=INPUT,
+            metavar="COLUMN",
+        ),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        option(
+            "--input-format",
+            text="Format of --input, where name and content do not tell.",
+            panel=INPUT,
+            metavar="FORMAT",
+        ),
+    ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Take what is there now; the rest is pending.")
     ] = False,
@@ -29,22 +59,50 @@ def command(
 ) -> None:
     """Wait for a run's answers, join them to its rows, and write them.
 
-    Batches that were not sent stay unsent. Fetching again costs nothing, and once all answers are
+    Of a batch that was not sent from here, the rows are its requests, or those of --input. Batches
+    that were not sent stay unsent. Fetching again costs nothing, and once all answers are
     here it needs neither key nor network.
     """
-    from valar_batch.cli.deliver import check_output, conclude, deliver
-    from valar_batch.cli.progress import reporting
-    from valar_batch.cli.session import Session, open_home
-    from valar_batch.flow.join import write_output
-    from valar_batch.formats.writers import output_target
+    from valar_batch.cli.deliver import conclude, deliver
+    from valar_batch.cli.session import open_session
+    from valar_batch.flow.foreign import with_input
+    from valar_batch.flow.join import Join
+    from valar_batch.progress import reporting
+    from valar_batch.session import check_columns, check_output, open_home
 
-    out = output_target(output.to, output.output_format)
-    run = open_home().find(name)
+    out = output.target()
+    home = open_home()
+    with reporting(screen.progress, quiet=screen.quiet) as report:
+        run = find_run_or_batch(home, name, target, report)
     check_output(out, [run], overwrite=output.overwrite)
-    if run.is_collected():
-        with reporting(screen.progress, quiet=screen.quiet) as report:
-            summary = write_output(run, out, report)
-    else:
-        with Session.open(run.record.target, screen, run) as session:
-            summary = deliver(session, run, out, output, wait=not no_wait)
+    rows, shown = rows_given(run, input_path, id_column, input_format), run
+    with ExitStack() as stack:
+        if rows is not None:
+            with reporting(screen.progress, quiet=screen.quiet) as report:
+                shown = stack.enter_context(with_input(run, rows, home, report))
+        check_columns(shown, output.choice())
+        if run.is_collected():
+            with reporting(screen.progress, quiet=screen.quiet) as report:
+                summary = Join(shown, out, output.choice(), report).write()
+        else:
+            with open_session(run.record.target, screen, run) as session:
+                summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))
+
+
+def rows_given(
+    run: Run, path: str | None, id_column: str | None, input_format: str | None
+) -> InputRows | None:
+    """Read `--input` and the options that belong to it. Raises UsageError."""
+    from valar_batch.flow.foreign import InputRows
+
+    if path is None:
+        if id_column is not None or input_format is not None:
+            raise UsageError("--id and --input-format say how to read --input: give it, too")
+        return None
+    if not run.is_foreign:
+        raise UsageError(
+            f"{run.id} has its own rows: --input is for batches that were not sent from here",
+            hint="leave --input out",
+        )
+    return InputRows(path, id_column, input_format)

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from valar_batch import __version__
-from valar_batch.cli import fetch, list_runs, models, resume, run, serve, status, submit, validate
+from valar_batch.cli import (
+    clean,
+    fetch,
+    list_runs,
+    models,
+    resume,
+    retry,
+    run,
+    serve,
+    status,
+    submit,
+    validate,
+)
 from valar_batch.cli.exit_status import Exit, status_of_error
 from valar_batch.cli.options import grouped
 from valar_batch.errors import StateError, ValarBatchError
@@ -34,10 +46,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("status", status.command),
     ("fetch", fetch.command),
     ("resume", resume.command),
+    ("retry", retry.command),
     ("list", list_runs.command),
     ("validate", validate.command),
     ("models", models.command),
     ("serve", serve.command),
+    ("clean", clean.command),
 )
 
 

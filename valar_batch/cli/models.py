@@ -15,9 +15,9 @@ def command(
 ) -> None:
     """List the models at Valar, with the prices that this version knows."""
     from valar_batch.cli.render import print_json, print_table, say, table_of
-    from valar_batch.cli.session import calling, connected, open_home
     from valar_batch.core.prices import shipped_prices
     from valar_batch.flow.events import silent
+    from valar_batch.session import calling, connected, open_home
 
     with (
         connected(target.target(), open_home()) as connection,

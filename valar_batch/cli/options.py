@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -14,9 +13,9 @@ from valar_batch.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valar_batch.core.pack import Limits
-    from valar_batch.core.reading import Reading
     from valar_batch.core.recipe import Recipe
+    from valar_batch.formats.layout import Choice
+    from valar_batch.formats.targets import Target
 
 INPUT, RECIPE, TARGET, RUN = "Input", "Recipe", "Target", "Run"
 OUTPUT, SCREEN = "Output", "Screen"
@@ -31,6 +30,16 @@ def option(*names: str, text: str, panel: str, metavar: str | None = None, **mor
 class RecipeOptions:
     """How a row becomes a request."""
 
+    recipe_file: Annotated[
+        str | None,
+        option(
+            "--recipe",
+            text="TOML file with these options by their names, as in max_output_tokens = 200; "
+            "what is given on the command line wins.",
+            panel=RECIPE,
+            metavar="FILE",
+        ),
+    ] = None
     model: Annotated[
         str | None, option("--model", "-m", text="The model that answers.", panel=RECIPE)
     ] = None
@@ -49,6 +58,25 @@ class RecipeOptions:
         str | None,
         option(
             "--system", text="Template of a system message.", panel=RECIPE, metavar="TEXT|@FILE"
+        ),
+    ] = None
+    schema: Annotated[
+        str | None,
+        option(
+            "--schema",
+            text="JSON Schema of the answers, a file or a pydantic model: they become typed "
+            "columns.",
+            panel=RECIPE,
+            metavar="FILE|PACKAGE:MODEL",
+        ),
+    ] = None
+    tools: Annotated[
+        str | None,
+        option(
+            "--tools",
+            text="JSON file with the tools that the model may call.",
+            panel=RECIPE,
+            metavar="FILE",
         ),
     ] = None
     id_column: Annotated[
@@ -95,6 +123,16 @@ class RecipeOptions:
             metavar="TEXT",
         ),
     ] = None
+    images: Annotated[
+        list[str] | None,
+        option(
+            "--image",
+            text="Column with an image for the prompt: a path, a URL, a data URI or bytes. More "
+            "than once for several columns.",
+            panel=RECIPE,
+            metavar="COLUMN",
+        ),
+    ] = None
     settings: Annotated[
         list[str] | None,
         option(
@@ -107,26 +145,30 @@ class RecipeOptions:
 
     def recipe(self) -> Recipe:
         """Read files and values: the recipe as flow takes it."""
-        from valar_batch.core.recipe import Recipe
+        from valar_batch.recipes import make_recipe
 
-        return Recipe(
+        return make_recipe(
+            self.recipe_file,
             model=self.model,
-            prompt=text_or_file(self.prompt, "--prompt"),
-            system=text_or_file(self.system, "--system"),
-            id_column=self.id_column,
+            prompt=self.prompt,
+            system=self.system,
+            id=self.id_column,
+            schema=self.schema,
+            tools=self.tools,
+            window=self.window,
             max_output_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.reasoning_effort,
-            window=self.window,
-            null_text=self.null_text,
-            settings=tuple(setting(text) for text in self.settings or ()),
+            null=self.null_text,
+            set=dict(map(setting, self.settings or ())),
+            image=self.images or None,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class InputOptions:
-    """What is read, and what becomes of rows that cannot be sent."""
+    """What is read, and what becomes of rows that cannot be sent: keywords of `make_order`."""
 
     input_format: Annotated[
         str | None,
@@ -190,33 +232,6 @@ class InputOptions:
         option("--batch-bytes", text="The most bytes of a batch, up to 256,000,000.", panel=INPUT),
     ] = None
 
-    def reading(self) -> Reading:
-        """Give how the input is read, as far as the options say it."""
-        from valar_batch.core.reading import Reading
-
-        return Reading(
-            self.input_format,
-            self.csv_delimiter,
-            self.csv_quote,
-            self.encoding,
-            has_header=not self.no_header,
-        )
-
-    def limits(self) -> Limits:
-        """Give the limits of a batch, which can only be lowered."""
-        from valar_batch.core.pack import Limits
-
-        return Limits(
-            lowered(self.batch_size, Limits().requests, 1, "--batch-size"),
-            lowered(self.batch_bytes, Limits().bytes, 4096, "--batch-bytes"),
-        )
-
-    def skip_invalid(self) -> bool:
-        """Whether rows with problems are left out."""
-        if self.on_invalid not in ("stop", "skip"):
-            raise UsageError(f"--on-invalid is stop or skip, not {self.on_invalid!r}")
-        return self.on_invalid == "skip"
-
 
 @dataclasses.dataclass(frozen=True)
 class TargetOptions:
@@ -262,14 +277,15 @@ class SubmitOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OutputOptions:
-    """Where the rows go."""
+    """Where the rows go, and in which form."""
 
     to: Annotated[
         str,
         option(
             "--to",
             "-o",
-            text="Output file: .parquet, .jsonl or .csv; - is JSONL on standard output.",
+            text="Output: .parquet, .arrow, .jsonl, .csv or .tsv, text also .gz or .zst; FOLDER/ "
+            "for a Parquet file per batch; - is JSONL on standard output.",
             panel=OUTPUT,
             metavar="OUT",
         ),
@@ -278,9 +294,49 @@ class OutputOptions:
         str | None,
         option(
             "--format",
-            text="parquet, jsonl or csv, whatever the name says.",
+            text="parquet, arrow, jsonl, csv or tsv, whatever the name says.",
             panel=OUTPUT,
             metavar="FORMAT",
+        ),
+    ] = None
+    columns: Annotated[
+        list[str] | None,
+        option(
+            "--columns",
+            text="The columns to write, in this order, separated by commas.",
+            panel=OUTPUT,
+            metavar="NAME,…",
+        ),
+    ] = None
+    flatten: Annotated[
+        bool,
+        option(
+            "--flatten",
+            text="Make each top-level field of the answers' schema a column of its own.",
+            panel=OUTPUT,
+        ),
+    ] = False
+    keep_response: Annotated[
+        bool,
+        option("--keep-response", text="Add a column with the whole response.", panel=OUTPUT),
+    ] = False
+    compression: Annotated[
+        str | None,
+        option(
+            "--compression",
+            text="Parquet: zstd (the default), snappy, gzip, lz4, brotli or none. Arrow: zstd, lz4 "
+            "or none. Text: gzip or zstd.",
+            panel=OUTPUT,
+            metavar="NAME",
+        ),
+    ] = None
+    row_group_rows: Annotated[
+        int | None,
+        option(
+            "--row-group-size",
+            text="Rows in a row group of Parquet or a record batch of Arrow.",
+            panel=OUTPUT,
+            metavar="ROWS",
         ),
     ] = None
     overwrite: Annotated[
@@ -291,6 +347,19 @@ class OutputOptions:
         int,
         option("--concurrency", text="The most results fetched at a time.", panel=OUTPUT, min=1),
     ] = 200
+
+    def target(self) -> Target:
+        """Say where the output goes."""
+        from valar_batch.formats.targets import output_target
+
+        return output_target(self.to, self.output_format, self.compression, self.row_group_rows)
+
+    def choice(self) -> Choice:
+        """Say which columns it has."""
+        from valar_batch.formats.layout import Choice
+
+        names = [name for text in self.columns or () for name in text.split(",")]
+        return Choice(tuple(names) or None, self.flatten, self.keep_response)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -350,18 +419,6 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     return expanded
 
 
-def text_or_file(text: str | None, name: str) -> str | None:
-    """Give text as it is; `@FILE` is what the file holds, without one last line break."""
-    if text is None or not text.startswith("@"):
-        return text
-    try:
-        return Path(text[1:]).read_text("utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        hint = "text that begins with @ is given as a file, too"
-        raise UsageError(f"{name} {text}: {reason}", hint=hint) from error
-
-
 def setting(text: str) -> tuple[str, Any]:
     """Read one `--set`: the value is JSON where it is JSON, else text."""
     import orjson
@@ -373,12 +430,3 @@ def setting(text: str) -> tuple[str, Any]:
         return path, orjson.loads(value)
     except orjson.JSONDecodeError:
         return path, value
-
-
-def lowered(value: int | None, most: int, least: int, name: str) -> int:
-    """Check a limit that can only be lowered."""
-    if value is None:
-        return most
-    if not least <= value <= most:
-        raise UsageError(f"{name} {value}: Valar takes from {least:,} to {most:,}")
-    return value

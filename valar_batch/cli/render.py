@@ -11,6 +11,7 @@ import msgspec
 
 from valar_batch.core.rules import Status
 from valar_batch.settings import LOCAL
+from valar_batch.wording import amount, counts, dollars, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from valar_batch.core.problems import Tally
+    from valar_batch.flow.estimate import Estimate
     from valar_batch.flow.join import Summary
-    from valar_batch.flow.prepare import Estimate, Prepared
+    from valar_batch.flow.prepare import Prepared
     from valar_batch.flow.status import Standing
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.targets import Target
     from valar_batch.runs.run import Run
 
 SHOWN_ERRORS = 3
@@ -71,13 +73,6 @@ def table_of(*headers: str, right: Sequence[str] = ()) -> Table:
     return table
 
 
-def dollars(amount: float | None) -> str:
-    """Write an amount of USD; unknown is not zero."""
-    if amount is None:
-        return "unknown"
-    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
-
-
 def about(amount: float | None) -> str:
     """Write an estimate of USD."""
     if amount is None:
@@ -85,20 +80,9 @@ def about(amount: float | None) -> str:
     return "under $0.0001" if 0 < amount < 0.0001 else f"about {dollars(amount)}"
 
 
-def plural(count: int, one: str, more: str = "") -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
-
-
 def when(seconds: float | None) -> str:
     """Write a time of the records, in local time."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
-
-
-def counts(statuses: dict[str, int]) -> str:
-    """Write counts by status, in the order of the status words."""
-    parts = [f"{statuses[s]:,} {s.value}" for s in Status if statuses.get(s)]
-    return ", ".join(parts) or "no rows"
 
 
 def show_summary(run: Run, summary: Summary, target: Target) -> None:
@@ -106,9 +90,7 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
     out = screen()
     good = summary.is_complete
     mark = "[green]✓[/]" if good else "[yellow]![/]"
-    out.print(
-        f"{mark} {plural(summary.rows, 'row')}: {counts(dict(summary.statuses))}", markup=True
-    )
+    out.print(f"{mark} {plural(summary.rows, 'row')}: {counts(summary.statuses)}", markup=True)
     out.print(f"  run     {run.id}")
     tokens = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out"
     if summary.cached_tokens:
@@ -132,13 +114,22 @@ def show_summary(run: Run, summary: Summary, target: Target) -> None:
 
 def advise(run: Run, summary: Summary) -> str:
     """Say what to do about rows that have no answer."""
+    from valar_batch.flow.outcomes import NOT_IN_BATCH
+
     statuses = summary.statuses
+    fetch = f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
+    retry = f"valar-batch retry {run.id}"
     if any("not sent yet" in error for error in summary.errors):
         return f"send the rest: valar-batch resume {run.id}"
-    if statuses[Status.PENDING] or statuses[Status.MISSING]:
-        return f"fetch again for the rest: valar-batch fetch {run.id} --to OUT"
+    if statuses[Status.PENDING]:
+        return fetch
+    if statuses[Status.MISSING] > summary.errors[NOT_IN_BATCH]:
+        return fetch if run.is_foreign else f"{fetch}; or send the missing rows again: {retry}"
     if statuses[Status.FAILED] or statuses[Status.CANCELLED]:
-        return "the column error says why; send those rows again as an input of their own"
+        why = "the column error says why"
+        return why if run.is_foreign else f"{why}; send those rows again: {retry}"
+    if summary.misfits:
+        return f"{plural(summary.misfits, 'answer')} without a value: the column error says why"
     if statuses[Status.INVALID]:
         return f"what is wrong with the invalid rows: {run.problems_path}"
     return ""
@@ -156,6 +147,7 @@ def summary_json(run: Run, summary: Summary, target: Target) -> dict[str, Any]:
         "output_tokens": summary.output_tokens,
         "cost_usd": round(summary.cost_usd, 12),
         "rows_without_price": summary.unpriced,
+        "answers_without_value": summary.misfits,
         "is_rehearsal": run.record.target == LOCAL,
     }
 
@@ -206,14 +198,14 @@ def validation_json(prepared: Prepared, estimate: Estimate) -> dict[str, Any]:
 def show_validation(prepared: Prepared, estimate: Estimate) -> None:
     """Say what would be sent."""
     totals, out = prepared.totals, screen()
-    from valar_batch.cli.progress import amount
-
     out.print(
         f"{plural(totals.rows, 'row')}: {plural(totals.requests, 'request')} "
         f"in {plural(totals.batches, 'batch', 'batches')}, {amount(totals.bytes)}"
     )
-    out.print(f"  about {estimate.input_tokens:,} input tokens (bytes / 4)")
-    out.print(f"  {about(estimate.input_cost_usd)} for the input")
+    without = f", without those of {plural(totals.images, 'image')}" if totals.images else ""
+    out.print(f"  about {estimate.input_tokens:,} input tokens (bytes / 4){without}")
+    text = "text of the " if totals.images else ""
+    out.print(f"  {about(estimate.input_cost_usd)} for the {text}input")
     if estimate.output_cost_limit_usd is None:
         out.print("  the output's cost is open: --max-output-tokens would bound it")
     else:
@@ -225,19 +217,21 @@ def show_standing(standing: Standing) -> None:
     totals, out = standing.totals, screen()
     name = f" ({standing.name})" if standing.name else ""
     out.print(f"{standing.run}{name}, begun {when(standing.created_at)}", style="bold")
-    out.print(f"  input   {standing.input}")
+    if standing.input:
+        out.print(f"  input   {standing.input}")
     out.print(f"  target  {standing.target}, {standing.model or 'models as in the rows'}")
     out.print(f"  rows    {totals.rows:,}: {counts(standing.statuses)}")
     for output in standing.outputs:
         out.print(f"  output  {output.path}")
     table = table_of(
-        "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
-        right=("Batch", "Requests", "Settled", "Failed"),
+        "Attempt", "Batch", "State", "Requests", "Settled", "Failed", "Submitted", "Id at Valar",
+        right=("Attempt", "Batch", "Requests", "Settled", "Failed"),
     )  # fmt: skip
     for batch in standing.batches:
         pending = batch.statuses.get(Status.PENDING, 0)
         bad = batch.requests - pending - batch.statuses.get(Status.COMPLETED, 0)
         table.add_row(
+            str(batch.attempt),
             str(batch.number),
             batch.state.value,
             f"{batch.requests:,}",

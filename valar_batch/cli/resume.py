@@ -6,27 +6,33 @@ from typing import Annotated
 
 import typer
 
-from valar_batch.cli.fetch import RunArgument
+from valar_batch.cli.lookup import RunArgument
 from valar_batch.cli.options import ScreenOptions
+
+ResendOption = Annotated[
+    bool,
+    typer.Option(
+        "--resend",
+        help="Send a batch again although it may be at Valar: only when you know it is not.",
+    ),
+]
 
 
 def command(
     screen: ScreenOptions,
     name: RunArgument = None,
-    resend: Annotated[
-        bool,
-        typer.Option(
-            "--resend",
-            help="Send a batch again although it may be at Valar: only when you know it is not.",
-        ),
-    ] = False,
+    resend: ResendOption = False,
 ) -> None:
     """Send what is still unsent of a run; its input is not needed."""
     from valar_batch.cli.render import say
-    from valar_batch.cli.session import Session, open_home
+    from valar_batch.cli.session import open_session
+    from valar_batch.flow.retry import nothing_to_send
+    from valar_batch.session import open_home
 
     run = open_home().find(name)
-    with Session.open(run.record.target, screen, run) as session:
+    if run.is_foreign:
+        raise nothing_to_send(run)
+    with open_session(run.record.target, screen, run) as session:
         session.send(run, resend=resend)
     if not screen.quiet:
         say(f"{run.id} is all at Valar; next: valar-batch fetch {run.id} --to OUT")

@@ -14,7 +14,7 @@ from valar_batch.cli.options import (
     SubmitOptions,
     TargetOptions,
 )
-from valar_batch.cli.submit import InputArgument, make_order, what_was_sent
+from valar_batch.cli.submit import InputArgument, order_of, what_was_sent
 
 
 def command(
@@ -33,19 +33,20 @@ def command(
 
     Given again after a crash, it goes on where it was.
     """
-    from valar_batch.cli.deliver import check_output, conclude, deliver
+    from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.render import problems_shown, say
-    from valar_batch.cli.session import Session, open_home
-    from valar_batch.formats.writers import output_target
+    from valar_batch.cli.session import open_session
+    from valar_batch.session import check_columns, check_output, open_home
 
-    order = make_order(path, recipe, source, target, submission.name)
-    out = output_target(output.to, output.output_format)
+    order = order_of(path, recipe, source, target, submission.name)
+    out = output.target()
     check_output(out, list(open_home().runs()), overwrite=output.overwrite)
-    with problems_shown(path), Session.open(order.target, screen) as session:
+    with problems_shown(path), open_session(order.target, screen) as session:
         submitted = session.submit(
             order,
             again=submission.again,
             allow=lambda runs: check_output(out, runs, overwrite=output.overwrite),
+            announce=lambda run: check_columns(run, output.choice()),
         )
         summary = deliver(session, submitted.run, out, output, wait=True)
     if not (screen.quiet or submitted.sent.posted):

@@ -34,10 +34,10 @@ def command(
     Its state stays in the home folder, so a server that is started again goes on where it was.
     """
     from valar_batch.cli.render import say
-    from valar_batch.cli.session import open_home
     from valar_batch.local.detached import token_of
     from valar_batch.local.launch import folder_of
     from valar_batch.local.server import Settings, serve
+    from valar_batch.session import open_home
 
     home = open_home()
     home.create()

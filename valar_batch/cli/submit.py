@@ -16,6 +16,7 @@ from valar_batch.cli.options import (
 
 if TYPE_CHECKING:
     from valar_batch.flow.prepare import Order
+    from valar_batch.flow.send import Sent
     from valar_batch.flow.submit import Submitted
     from valar_batch.runs.run import Run
 
@@ -42,10 +43,10 @@ def command(
     Given again after a crash or out of doubt, it sends what is unsent and never pays twice.
     """
     from valar_batch.cli.render import problems_shown, say
-    from valar_batch.cli.session import Session
+    from valar_batch.cli.session import open_session
 
-    order = make_order(path, recipe, source, target, submission.name)
-    with problems_shown(path), Session.open(order.target, screen) as session:
+    order = order_of(path, recipe, source, target, submission.name)
+    with problems_shown(path), open_session(order.target, screen) as session:
         submitted = session.submit(order, again=submission.again, announce=print_id)
     if not screen.quiet:
         say(closing_line(submitted, again=submission.again))
@@ -56,7 +57,7 @@ def print_id(run: Run) -> None:
     print(run.id, flush=True)  # noqa: T201 - see above
 
 
-def make_order(
+def order_of(
     path: str,
     recipe: RecipeOptions,
     source: InputOptions,
@@ -64,17 +65,9 @@ def make_order(
     name: str | None = None,
 ) -> Order:
     """Put the options together as flow takes them."""
-    from valar_batch.flow.prepare import Order
+    from valar_batch.orders import make_order
 
-    return Order(
-        input=path,
-        recipe=recipe.recipe(),
-        target=target.target(),
-        reading=source.reading(),
-        limits=source.limits(),
-        skip_invalid=source.skip_invalid(),
-        name=name,
-    )
+    return make_order(path, recipe.recipe(), target.target(), name=name, **vars(source))
 
 
 def closing_line(submitted: Submitted, *, again: bool) -> str:
@@ -88,13 +81,18 @@ def closing_line(submitted: Submitted, *, again: bool) -> str:
 
 def what_was_sent(submitted: Submitted) -> str:
     """Say how much of a run was sent just now."""
-    from valar_batch.cli.render import plural
-
-    sent = submitted.sent
     if not submitted.run.record.totals.requests:
         return "no row has a request to send"
+    sent = sent_batches(submitted.sent)
+    return sent or "all of it was at Valar already, nothing was sent"
+
+
+def sent_batches(sent: Sent) -> str:
+    """Count the batches that were sent or found at Valar; empty where there was none."""
+    from valar_batch.wording import plural
+
     parts = [
         f"{plural(sent.posted, 'batch', 'batches')} sent" if sent.posted else "",
         f"{plural(sent.adopted, 'batch', 'batches')} found at Valar" if sent.adopted else "",
     ]
-    return ", ".join(filter(None, parts)) or "all of it was at Valar already, nothing was sent"
+    return ", ".join(filter(None, parts))

@@ -9,7 +9,7 @@ import typer
 
 from valar_batch.cli.exit_status import Exit
 from valar_batch.cli.options import InputOptions, RecipeOptions, ScreenOptions, TargetOptions
-from valar_batch.cli.submit import InputArgument, make_order
+from valar_batch.cli.submit import InputArgument, order_of
 
 
 def command(
@@ -21,13 +21,14 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Check INPUT as submit would, and estimate what it would send; nothing is sent."""
-    from valar_batch.cli.progress import reporting
     from valar_batch.cli.render import print_json, show_problems, show_validation, validation_json
-    from valar_batch.cli.session import open_home
-    from valar_batch.flow.prepare import estimate, prepare
+    from valar_batch.flow.estimate import estimate
+    from valar_batch.flow.prepare import prepare
+    from valar_batch.progress import reporting
     from valar_batch.runs.draft import Draft
+    from valar_batch.session import open_home
 
-    order = make_order(path, recipe, source, target)
+    order = order_of(path, recipe, source, target)
     home = open_home()
     with reporting(screen.progress, quiet=screen.quiet) as report, Draft(home) as draft:
         prepared = prepare(replace(order, skip_invalid=True), draft, home, report)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HASHED_PREFIX = "x-"
 ROW_PREFIX = "r-"
+FOREIGN_PREFIX = "ext-"
 
 
 def custom_id_for_value(value: str) -> str:
@@ -52,8 +53,10 @@ class RunIdentity:
         self._digest = hashlib.sha256(f"{target}\n{mode}\n".encode())
 
     def add(self, requests: Iterable[bytes]) -> None:
-        """Take in the next rows: request bytes, or INVALID_ROW."""
-        self._digest.update(b"".join(line + b"\n" for line in requests))
+        """Take in the next rows: request bytes, or INVALID_ROW. One alone is not copied."""
+        if lines := list(requests):
+            self._digest.update(b"\n".join(lines))
+            self._digest.update(b"\n")
 
     def hexdigest(self) -> str:
         """Give the identity so far."""
@@ -95,6 +98,12 @@ def parse_label(text: str) -> Label | None:
     if run.startswith("run-") and attempt.isdigit() and batch.isdigit():
         return Label(run, int(attempt), int(batch))
     return None
+
+
+def foreign_name(target: str, batch_id: str) -> str:
+    """Name the folder of a batch that was not sent from here: `ext-<16 hex>`."""
+    digest = hashlib.sha256(f"{target}\n{batch_id}".encode()).hexdigest()
+    return f"{FOREIGN_PREFIX}{digest[:16]}"
 
 
 def idempotency_key(label: Label, body_sha256: str) -> str:

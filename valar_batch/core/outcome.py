@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
 from valar_batch.core.rules import Status, remote_status
+from valar_batch.core.wire import RawResult, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from valar_batch.core.prices import Price
-    from valar_batch.core.wire import Result
+
+OPTIONAL = ("output", "tool_calls", "logprobs", "response")
+"""The columns that an output has only where they were asked for."""
+
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The items of an output that call a tool, each with the field of what the tool is given."""
+
+decode_result = msgspec.json.Decoder(Result).decode
+decode_raw = msgspec.json.Decoder(RawResult).decode
 
 
 class Outcome(NamedTuple):
     """The columns that the output adds to a row, in their order.
 
-    Token counts and `cost_usd` are None where Valar gave no usage or the price is unknown;
-    `attempts` counts how often the row was sent.
+    `output` is the answer's JSON value under a schema, `tool_calls` a list of objects with `type`,
+    `call_id`, `name` and `arguments` (text), `logprobs` a list of objects with `token` and
+    `logprob`, `response` the response object as it arrived. Token counts and `cost_usd` are None
+    where Valar gave no usage or the price is unknown; `attempts` counts how often the row was sent.
     """
 
     custom_id: str | None
     status: str
     output_text: str | None = None
+    output: Any = None
+    tool_calls: list[dict[str, str | None]] | None = None
+    logprobs: list[dict[str, Any]] | None = None
     incomplete_reason: str | None = None
     error: str | None = None
     response_id: str | None = None
@@ -35,35 +49,79 @@ class Outcome(NamedTuple):
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
     attempts: int = 0
+    response: bytes | None = None
 
 
-def outcome_of(result: Result, price: Price | None, attempts: int) -> Outcome:
-    """Read a result of Valar."""
-    response, usage = result.response, result.response.usage
-    status = remote_status(result.status) or Status.PENDING
-    tokens_in = cached = tokens_out = reasoning = cost = None
-    if usage is not None:
-        tokens_in, tokens_out = usage.input_tokens, usage.output_tokens
-        details = (usage.input_tokens_details, usage.output_tokens_details)
-        cached = first(d.cached_tokens for d in details if d)
-        reasoning = first(d.reasoning_tokens for d in reversed(details) if d)
-        if price is not None and tokens_in is not None and tokens_out is not None:
-            cost = price.cost(tokens_in, cached or 0, tokens_out)
-    return Outcome(
-        result.custom_id,
-        status,
-        output_text(response.output) if status is Status.COMPLETED else None,
-        incomplete_reason(response.incomplete_details),
-        error_text(response.error, status),
-        response.id,
-        response.model,
-        tokens_in,
-        cached,
-        tokens_out,
-        reasoning,
-        cost,
-        attempts,
-    )
+class ReadsAnswers(Protocol):
+    """Reads an answer's text as a JSON value."""
+
+    def read(self, text: str) -> tuple[Any, str | None]:
+        """Give the value, or None and where the text fails."""
+
+
+class OutcomeReader:
+    """Reads spool lines as outcomes.
+
+    `price_of` gives the price of a result, `fields` are the optional columns that are wanted, and
+    `answers` reads answers that follow a schema.
+    """
+
+    def __init__(
+        self,
+        price_of: Callable[[Result], Price | None],
+        fields: Collection[str] = (),
+        answers: ReadsAnswers | None = None,
+    ) -> None:
+        self._price_of = price_of
+        self._answers = answers
+        self._has_calls = "tool_calls" in fields
+        self._has_logprobs = "logprobs" in fields
+        self._has_response = "response" in fields
+
+    def read(self, line: bytes, attempts: int) -> Outcome:
+        """Read the result in a spool line, of a row that was sent `attempts` times."""
+        result = decode_result(line)
+        response, usage = result.response, result.response.usage
+        status = remote_status(result.status) or Status.PENDING
+        tokens_in = cached = tokens_out = reasoning = cost = None
+        if usage is not None:
+            tokens_in, tokens_out = usage.input_tokens, usage.output_tokens
+            details = (usage.input_tokens_details, usage.output_tokens_details)
+            cached = first(d.cached_tokens for d in details if d)
+            reasoning = first(d.reasoning_tokens for d in reversed(details) if d)
+            price = self._price_of(result)
+            if price is not None and tokens_in is not None and tokens_out is not None:
+                cost = price.cost(tokens_in, cached or 0, tokens_out)
+        text = value = None
+        error = error_text(response.error, status)
+        if status is Status.COMPLETED:
+            text = output_text(response.output)
+            if self._answers is not None and error is None:
+                value, error = self._value(text, response.output)
+        return Outcome(
+            result.custom_id,
+            status,
+            text,
+            value,
+            tool_calls(response.output) if self._has_calls else None,
+            logprobs(response.output) if self._has_logprobs else None,
+            incomplete_reason(response.incomplete_details),
+            error,
+            response.id,
+            response.model,
+            tokens_in,
+            cached,
+            tokens_out,
+            reasoning,
+            cost,
+            attempts,
+            bytes(decode_raw(line).response) if self._has_response else None,
+        )
+
+    def _value(self, text: str | None, output: Any) -> tuple[Any, str | None]:
+        if self._answers is not None and text is not None:
+            return self._answers.read(text)
+        return None, None if tool_calls(output) else "answer has no text"
 
 
 def first(values: Iterable[int | None]) -> int | None:
@@ -75,30 +133,60 @@ def output_text(output: Any) -> str | None:
     """Put together the text of a response's output: an array of items, one item, text, or null."""
     if output is None or isinstance(output, str):
         return output
-    items = output if isinstance(output, list) else [output]
-    texts = [
-        part["text"]
-        for item in items
-        if isinstance(item, dict) and item.get("type", "message") == "message"
-        for part in parts_of(item)
-        if isinstance(part, dict) and isinstance(part.get("text"), str)
-    ]
+    texts = [part["text"] for part in text_parts(output)]
     return "".join(texts) if texts else None
 
 
-def parts_of(item: dict[str, Any]) -> list[Any]:
-    """Give the content parts of a message; bare text counts as one part."""
-    content = item.get("content")
-    if isinstance(content, str):
-        return [{"text": content}]
-    return content if isinstance(content, list) else []
+def items_of(output: Any) -> Iterator[dict[str, Any]]:
+    """Give the items of a response's output, in any of the shapes that it may have."""
+    for item in output if isinstance(output, list) else [output]:
+        if isinstance(item, dict):
+            yield item
+
+
+def text_parts(output: Any) -> Iterator[dict[str, Any]]:
+    """Give the parts of an output's messages that have text; bare text counts as one part."""
+    for item in items_of(output):
+        if item.get("type", "message") != "message":
+            continue
+        content = item.get("content")
+        parts = [{"text": content}] if isinstance(content, str) else content
+        for part in parts if isinstance(parts, list) else []:
+            if isinstance(part, dict) and isinstance(part.get("text"), str):
+                yield part
+
+
+def tool_calls(output: Any) -> list[dict[str, str | None]] | None:
+    """Give the calls of tools in an output, in order; None where there are none."""
+    calls = [
+        {
+            "type": item["type"],
+            "call_id": optional_text(item.get("call_id")),
+            "name": optional_text(item.get("name")),
+            "arguments": optional_text(item.get(CALLS[item["type"]])),
+        }
+        for item in items_of(output)
+        if item.get("type") in CALLS
+    ]
+    return calls or None
+
+
+def logprobs(output: Any) -> list[dict[str, Any]] | None:
+    """Give the tokens of an output's text with their logprobs; None where Valar sent none."""
+    tokens = [
+        {"token": optional_text(entry.get("token")), "logprob": entry.get("logprob")}
+        for part in text_parts(output)
+        for entry in part.get("logprobs") or ()
+        if isinstance(entry, dict) and isinstance(entry.get("logprob"), int | float | None)
+    ]
+    return tokens or None
 
 
 def incomplete_reason(details: Any) -> str | None:
     """Why an answer stops short, where Valar says so."""
     if isinstance(details, dict) and details.get("reason") is not None:
         return str(details["reason"])
-    return None if details is None else text_of(details)
+    return optional_text(details)
 
 
 def error_text(error: Any, status: Status) -> str | None:
@@ -114,18 +202,11 @@ def error_text(error: Any, status: Status) -> str | None:
     return None
 
 
+def optional_text(value: Any) -> str | None:
+    """Give text as it is, None for null, and anything else as JSON."""
+    return None if value is None else text_of(value)
+
+
 def text_of(value: Any) -> str:
     """Give text as it is and anything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def output_names(input_columns: Iterable[str]) -> dict[str, str]:
-    """Name each outcome column in the output: `valar_<name>` where the input has the name."""
-    taken = set(input_columns)
-    names: dict[str, str] = {}
-    for field in Outcome._fields:
-        name = field
-        while name in taken:
-            name = f"valar_{name}"
-        names[field] = name
-    return names

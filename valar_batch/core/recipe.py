@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,9 +13,13 @@ import msgspec
 import orjson
 
 from valar_batch.core.answer_schema import AnswerSchema
+from valar_batch.core.fields import overlaid, same, set_path, without_nulls
 from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
+from valar_batch.core.image_columns import ImageColumns, no_files
+from valar_batch.core.images import check_model
+from valar_batch.core.outcome import OPTIONAL
 from valar_batch.core.problems import Problem
-from valar_batch.core.rules import BATCH_WINDOWS
+from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
 from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
 from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
 from valar_batch.errors import UsageError
@@ -75,46 +80,8 @@ class Recipe:
                     f"--set {path}: the input comes from --prompt or from the rows",
                     hint="use --prompt, --system, or a column prompt, input or messages",
                 )
-            set_path(fields, path, value)
+            set_path(fields, path, deepcopy(value))
         return fields
-
-
-def set_path(fields: dict[str, Any], path: str, value: Any) -> None:
-    """Set a dotted path, making the objects on the way."""
-    *parents, name = path.split(".")
-    if not all((*parents, name)):
-        raise UsageError(f"--set {path}: an empty name in the path", hint="as in metadata.tag=x")
-    place = fields
-    for parent in parents:
-        inner = place.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise UsageError(f"--set {path}: {parent} is already set to {inner!r}")
-        place = inner
-    place[name] = value
-
-
-def overlaid(fields: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Give `fields` with those of `over` set, object by object; nothing given is changed."""
-    merged = dict(fields)
-    for name, value in over.items():
-        inner = merged.get(name)
-        if isinstance(inner, dict) and isinstance(value, dict):
-            merged[name] = overlaid(inner, value)
-        else:
-            merged[name] = value
-    return merged
-
-
-def without_nulls(value: Any) -> Any:
-    """Give a value without the null fields of its objects."""
-    if isinstance(value, dict):
-        return {name: without_nulls(v) for name, v in value.items() if v is not None}
-    return list(map(without_nulls, value)) if isinstance(value, list) else value
-
-
-def same(value: Any) -> Any:
-    """Give a value as it is."""
-    return value
 
 
 class Source(StrEnum):
@@ -125,6 +92,10 @@ class Source(StrEnum):
     INPUT = "input"
     MESSAGES = "messages"
     ITEM = "item"
+
+
+PROMPTS = (Source.TEMPLATE, Source.PROMPT)
+"""The sources that are a text for the user's message."""
 
 
 def source_for(recipe: Recipe, columns: Iterable[str]) -> Source:
@@ -163,11 +134,19 @@ class Renderer:
 
     `columns` are the input columns that it reads. What every row shares is checked and serialised
     here, once. `nulls_are_absent`: the rows come from a format that has a null wherever a field is
-    absent (Parquet), so ready input and params are sent without their null fields. Raises
-    UsageError for a recipe that no row could satisfy.
+    absent (Parquet), so ready input and params are sent without their null fields. `read_image`
+    gives the bytes of a local image, as in ImageColumns. Raises UsageError for a recipe that no
+    row could satisfy.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, *, nulls_are_absent: bool = False) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: Source,
+        *,
+        nulls_are_absent: bool = False,
+        read_image: Callable[[str], bytes] = no_files,
+    ) -> None:
         self.recipe = recipe
         self._given: Callable[[Any], Any] = without_nulls if nulls_are_absent else same
         self.source = source
@@ -175,7 +154,12 @@ class Renderer:
         self._system = self._template(recipe.system, "system")
         self._prompt = self._template(recipe.prompt, "prompt")
         templates = [template for template in (self._system, self._prompt) if template]
-        self._wanted = frozenset[str]().union(*(template.columns for template in templates))
+        self._wanted = frozenset(recipe.images).union(*(each.columns for each in templates))
+        self._images: ImageColumns | None = None
+        if recipe.images:
+            skip_null = recipe.null_text is not None
+            self._images = ImageColumns(recipe.images, skip_null=skip_null, read=read_image)
+        self.may_have_images = bool(recipe.images) or source not in PROMPTS
         self.columns = self._wanted.union(
             [recipe.id_column] if recipe.id_column else [],
             {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
@@ -184,12 +168,16 @@ class Renderer:
         self.seen: set[str] = set()
         self.has_rendered = False
         self._check()
+        self._optional = {"output"} if recipe.answer else set()
+        self._note(self._fields)
         self._head, self._system_slot, self._tail = self._skeleton()
 
     def _template(self, source: str | None, name: str) -> Template | None:
         return None if source is None else Template(source, name, self.recipe.null_text)
 
     def _check(self) -> None:
+        if self.recipe.images:
+            self._check_images()
         if self.source is Source.ITEM:
             if self._system or self.recipe.id_column:
                 raise UsageError(
@@ -205,12 +193,25 @@ class Renderer:
             lines = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
             raise UsageError(lines, hint=problems[0].hint)
 
+    def _check_images(self) -> None:
+        if self.source not in PROMPTS:
+            ready = f"have a ready {self.source.value}"
+            what = "are finished requests" if self.source is Source.ITEM else ready
+            raise UsageError(
+                f"--image goes with a prompt, and the rows {what}",
+                hint="give --prompt to build requests, or put input_image parts into the messages",
+            )
+        if problem := check_model(self._fields.get("model"), "model"):
+            raise UsageError(problem.message, hint=problem.hint)
+
     def _skeleton(self) -> tuple[bytes, bytes, bytes]:
         """Write the params around their slots: before the system text, before the user's, after."""
         model = {"model": self._fields["model"]} if "model" in self._fields else {}
         user: Any = SLOT
+        if self._system is not None or self.recipe.images:
+            user = [{"role": "user", "content": SLOT}]
         if self._system is not None:
-            user = [{"role": "system", "content": SLOT}, {"role": "user", "content": SLOT}]
+            user.insert(0, {"role": "system", "content": SLOT})
         written = orjson.dumps({**model, "input": user, **self._fields})
         head, *middle, tail = written.split(orjson.dumps(SLOT))
         return head, middle[0] if middle else b"", tail
@@ -237,8 +238,11 @@ class Renderer:
             if "params" not in row:
                 self._absent("params", row)
             return self._item(self._given(row["params"]))
-        if self.source in (Source.TEMPLATE, Source.PROMPT):
-            return self._spliced(orjson.dumps(self._text(row)), row)
+        if self.source in PROMPTS:
+            text = orjson.dumps(self._text(row))
+            if self._images is None:
+                return self._spliced(text, row)
+            return self._with_images(self._images, text, row)
         name = self.source.value
         if name not in row:
             self._absent(name, row)
@@ -249,6 +253,17 @@ class Renderer:
         if self.recipe.null_text is None or not self.has_rendered:
             return []
         return sorted(self._wanted - self.seen)
+
+    def optional_columns(self) -> tuple[str, ...]:
+        """Name the optional columns of the output that the requests so far ask for."""
+        return tuple(name for name in OPTIONAL if name in self._optional)
+
+    def _note(self, params: Mapping[str, Any]) -> None:
+        """Note which optional columns a body asks for."""
+        if params.get("tools"):
+            self._optional.add("tool_calls")
+        if LOGPROBS in (params.get("include") or ()):
+            self._optional.add("logprobs")
 
     def _text(self, row: Mapping[str, Any]) -> str:
         if self._prompt is None:
@@ -268,29 +283,45 @@ class Renderer:
             raise RowRefused(Problem("empty", "prompt", "the prompt is empty text"))
         return text
 
-    def _rendered(self, template: Template, row: Mapping[str, Any]) -> str:
+    def _with_images(self, images: ImageColumns, text: bytes, row: Mapping[str, Any]) -> bytes:
+        self._see(row)
+        for name in self.recipe.images if self.recipe.null_text is None else ():
+            if name not in row:
+                self._absent(name, row)
+        content, problems = images.content(text, row)
+        if problems:
+            raise RowRefused(*problems)
+        return b"".join((self._lead(row), *content, self._tail))
+
+    def _see(self, row: Mapping[str, Any]) -> None:
         self.has_rendered = True
-        if len(self.seen) < len(self.columns):
-            self.seen.update(self.columns & row.keys())
+        self.seen.update(self.columns & row.keys())
+
+    def _rendered(self, template: Template, row: Mapping[str, Any]) -> str:
+        if not self.has_rendered or len(self.seen) < len(self.columns):
+            self._see(row)
         try:
             return template.render(row)
         except (minijinja.TemplateError, NullRendered, TypeError, ValueError) as error:
             raise RowRefused(template.problem(error, row)) from error
 
     def _spliced(self, user: bytes, row: Mapping[str, Any]) -> bytes:
+        return (self._head if self._system is None else self._lead(row)) + user + self._tail
+
+    def _lead(self, row: Mapping[str, Any]) -> bytes:
+        """Write what comes before the user's slot."""
         if self._system is None:
-            return self._head + user + self._tail
-        system = orjson.dumps(self._rendered(self._system, row))
-        return b"".join((self._head, system, self._system_slot, user, self._tail))
+            return self._head
+        return self._head + orjson.dumps(self._rendered(self._system, row)) + self._system_slot
 
     def _ready(self, value: Any, row: Mapping[str, Any]) -> bytes:
-        name = self.source.value
+        name, model = self.source.value, self._fields.get("model")
         if self.source is Source.MESSAGES:
             if isinstance(value, str):
                 value = self._parsed(value, name)
-            problems = check_messages(value, name)
+            problems = check_messages(value, name, model)
         else:
-            problems = check_input(value)
+            problems = check_input(value, model)
         if problems:
             raise RowRefused(*problems)
         if isinstance(value, str):
@@ -311,6 +342,7 @@ class Renderer:
         problems = check_params(params, windows=BATCH_WINDOWS)
         if problems:
             raise RowRefused(*problems)
+        self._note(params)
         return json_text(params).encode()
 
     def _parsed(self, text: str, name: str) -> Any:

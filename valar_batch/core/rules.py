@@ -146,8 +146,22 @@ RESPONSE_REFUSED: Mapping[str, str] = MappingProxyType(
 )
 """Fields that Valar refuses in a Responses body, each with what to do instead."""
 
+LOGPROBS = "message.output_text.logprobs"
+"""What `include` asks for where one logprob per output token is wanted."""
+
+TOOL_TYPES = ("function", "custom")
+"""The tools that a model may be given."""
+
 MESSAGE_ROLES = ("system", "user", "assistant", "tool", "function", "developer")
 CONTENT_PARTS = ("input_text", "input_image", "output_text")
+IMAGE_DETAILS = ("auto", "low", "high")
+MAX_IMAGES = 20
+MAX_IMAGE_BYTES = 20_000_000
+"""Bytes of one image as a file, so decoded from base64."""
+IMAGE_TYPES: Mapping[str, str] = MappingProxyType(
+    {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WebP", "image/gif": "GIF"}
+)
+"""The media types of the images that Valar takes, each with its name."""
 INPUT_ITEMS = (
     "message",
     "function_call",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from valar_batch.core.images import ImageRefused, check_images, check_url
 from valar_batch.core.problems import Problem
 from valar_batch.core.rules import (
     BATCH_WINDOWS,
     CONTENT_PARTS,
+    IMAGE_DETAILS,
     INPUT_ITEMS,
     MESSAGE_ROLES,
     RESPONSE_FIELDS,
@@ -38,7 +40,7 @@ def check_params(params: Mapping[str, Any], *, windows: Iterable[str]) -> list[P
         if value is not ABSENT:
             problems += check_field(field, value)
     problems += check_window(params, windows)
-    problems += check_input(params.get("input", ABSENT))
+    problems += check_input(params.get("input", ABSENT), params.get("model"))
     return problems
 
 
@@ -121,8 +123,11 @@ def window_warning(window: str) -> str:
     return BATCH_WINDOWS.get(window, "")
 
 
-def check_input(value: Any) -> list[Problem]:
-    """Check `input`: text, an array of messages and items, or `{"messages": […]}`."""
+def check_input(value: Any, model: object = None) -> list[Problem]:
+    """Check `input`: text, an array of messages and items, or `{"messages": […]}`.
+
+    `model` is asked whether it takes the images, where it is known.
+    """
     if value is ABSENT:
         return [Problem("missing field", "input", "no input is given")]
     if isinstance(value, str):
@@ -130,21 +135,23 @@ def check_input(value: Any) -> list[Problem]:
     if isinstance(value, dict):
         if value.keys() != {"messages"}:
             return [Problem("wrong shape", "input", 'an object here is exactly {"messages": […]}')]
-        return check_messages(value["messages"], "input.messages")
-    return check_messages(value, "input")
+        return check_messages(value["messages"], "input.messages", model)
+    return check_messages(value, "input", model)
 
 
-def check_messages(value: Any, path: str) -> list[Problem]:
-    """Check a non-empty array of messages and items."""
+def check_messages(value: Any, path: str, model: object = None) -> list[Problem]:
+    """Check a non-empty array of messages and items, and all the images in them."""
     if not isinstance(value, list):
         return [Problem("wrong type", path, f"{shorten(value)} is not text or a list of messages")]
     if not value:
         return [Problem("empty", path, "the list of messages is empty")]
-    return [
+    problems = [
         problem
         for position, item in enumerate(value)
         for problem in check_item(item, f"{path}.{position}")
     ]
+    problems += check_images(value, model, path)
+    return problems
 
 
 def check_item(item: Any, path: str) -> Iterator[Problem]:
@@ -181,8 +188,23 @@ def check_content(content: Any, path: str) -> Iterator[Problem]:
             yield Problem("not allowed", where, message, f"use {', '.join(CONTENT_PARTS)}")
         elif kind != "input_image" and not isinstance(part.get("text"), str):
             yield Problem("wrong type", f"{where}.text", "a text part needs its text")
-        elif kind == "input_image" and not isinstance(part.get("image_url"), str):
-            yield Problem("wrong type", f"{where}.image_url", "an image part needs its URL")
+        elif kind == "input_image":
+            yield from check_image(part, where)
+
+
+def check_image(part: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    """Check an image part: its URL, or the image that a data URI holds, and its detail."""
+    url, detail = part.get("image_url"), part.get("detail")
+    if not isinstance(url, str):
+        yield Problem("wrong type", f"{path}.image_url", "an image part needs its URL")
+    else:
+        try:
+            check_url(url)
+        except ImageRefused as refused:
+            yield refused.at(f"{path}.image_url")
+    if detail is not None and detail not in IMAGE_DETAILS:
+        message = f"{shorten(detail)} is not one of {', '.join(IMAGE_DETAILS)}"
+        yield Problem("not allowed", f"{path}.detail", message)
 
 
 def model_warning(model: str, known: Sequence[str]) -> str:

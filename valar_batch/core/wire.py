@@ -25,7 +25,12 @@ def body_tail(label: str) -> bytes:
 
 def request_bytes(custom_id: str, params: bytes) -> bytes:
     """One element of `requests`: custom_ids fit Valar's pattern, so they need no escaping."""
-    return b'{"custom_id":"%b","params":%b}' % (custom_id.encode(), params)
+    return b"".join((b'{"custom_id":"', custom_id.encode(), b'","params":', params, b"}"))
+
+
+def params_of(request: bytes, custom_id: str) -> bytes:
+    """Give the params of what `request_bytes` made."""
+    return request[len(request_bytes(custom_id, b"")) - 1 : -1]
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -128,6 +133,12 @@ class Result(msgspec.Struct, frozen=True):
     custom_id: str
     status: str
     response: Response
+
+
+class RawResult(msgspec.Struct, frozen=True):
+    """A line of the spool, for the bytes of its response."""
+
+    response: msgspec.Raw
 
 
 def result_line(custom_id: str, status: str, response: bytes) -> bytes:

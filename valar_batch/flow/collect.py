@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ from valar_batch.flow.watch import MISSING, UNKNOWN, Key, Watched
 from valar_batch.runs.run import UNSENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from valar_batch.client.api import Valar
     from valar_batch.client.connection import Connection
     from valar_batch.errors import ApiError
@@ -62,25 +64,36 @@ def collect(
     pace: Pace,
     *,
     wait: bool,
+    on_collected: Callable[[BatchFolder], None] = lambda _: None,
 ) -> None:
     """Bring home the results of every batch that was sent; this never sends one.
 
     With `wait` it goes on until everything is settled, else it takes what is there now.
+    `on_collected` is told each batch whose results are all here, while others are under way.
     """
-    Collector(valar, connection, report, pace, wait=wait).collect(run)
+    Collector(valar, connection, report, pace, wait=wait, on_collected=on_collected).collect(run)
 
 
 class Collector:
     """One collecting of one run. It holds the writer lock of each batch that it collects."""
 
     def __init__(
-        self, valar: Valar, connection: Connection, report: Reporter, pace: Pace, *, wait: bool
+        self,
+        valar: Valar,
+        connection: Connection,
+        report: Reporter,
+        pace: Pace,
+        *,
+        wait: bool,
+        on_collected: Callable[[BatchFolder], None],
     ) -> None:
         self._valar = valar
         self._connection = connection
         self._report = report
         self._pace = pace
         self._wait = wait
+        self._on_collected = on_collected
+        self._here: deque[BatchFolder] = deque()
         self._spooler = Spooler()
         self._watched: list[Watched] = []
         self._requests = 0
@@ -93,26 +106,30 @@ class Collector:
     def collect(self, run: Run) -> None:
         """Collect what there is to collect."""
         with contextlib.ExitStack() as locks:
-            for folder in run.batches:
-                self._take_up(folder, locks)
+            for folder in run.all_batches:
+                self._take_up(run, folder, locks)
             if self._watched:
                 with self._spooler, self._fanout() as fanout:
                     self._follow(fanout)
-                for watched in self._watched:
-                    watched.close()
+            self._close()
+            while self._here:
+                self._on_collected(self._here.popleft())
 
-    def _take_up(self, folder: BatchFolder, locks: contextlib.ExitStack) -> None:
+    def _take_up(self, run: Run, folder: BatchFolder, locks: contextlib.ExitStack) -> None:
         record = folder.read()
         if record.state in UNSENT:
             return
-        if record.state is not BatchState.COLLECTED:
-            waiting = in_use(folder.number)
+        done = run.waits_for_nothing(folder, record)
+        if not done:
+            waiting = in_use(record.title)
             locks.enter_context(folder.writing(lambda: self._report(waiting)))
             record = folder.read()
+            done = record.state is BatchState.COLLECTED
         self._requests += record.requests
-        if record.state is BatchState.COLLECTED:
+        if done:
             self._collected.update(record.statuses)
             self._tokens += record.tokens
+            self._here.append(folder)
         else:
             self._watched.append(Watched(folder, record))
 
@@ -146,6 +163,18 @@ class Collector:
                     time.sleep(min(TICK, max(left, 0)))
             self._spooler.check()
             self._progress(fanout)
+            self._close()
+            if self._here:
+                self._on_collected(self._here.popleft())
+
+    def _close(self) -> None:
+        """Record how batches ended whose results are safely on the disk."""
+        for watched in self._watched:
+            if watched.is_open or watched.is_closed:
+                continue
+            if self._spooler.has_written(watched.folder.spool_path):
+                watched.close()
+                self._here.append(watched.folder)
 
     def _poll(self, watched: Watched, fanout: Fanout[Key]) -> None:
         began = time.monotonic()

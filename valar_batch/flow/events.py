@@ -68,9 +68,9 @@ Event = Notice | Preparing | Sending | Collecting | Writing | Waiting
 Reporter = Callable[[Event], None]
 
 
-def in_use(batch: int) -> Notice:
+def in_use(title: str) -> Notice:
     """Say that a batch has another writer, who is waited for."""
-    return Notice(f"batch {batch} is in use by another process: waiting for it")
+    return Notice(f"{title} is in use by another process: waiting for it")
 
 
 def silent(_: Event) -> None:

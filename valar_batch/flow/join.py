@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+import pyarrow as pa
 
-from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.outcome import Outcome, outcome_of
-from valar_batch.core.prices import Price
+from valar_batch.core.answer_schema import AnswerReader
+from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.rules import Status
-from valar_batch.core.wire import Result
 from valar_batch.flow.events import Writing
-from valar_batch.formats.writers import open_output
-from valar_batch.runs.run import UNSENT
-from valar_batch.runs.spool import read_lines
+from valar_batch.flow.outcomes import BatchOutcomes, Prices, RunOutcomes
+from valar_batch.formats.layout import layout_of
+from valar_batch.formats.parts import clear_folder, part_path, place_beside
+from valar_batch.formats.typed import AnswerColumn
+from valar_batch.formats.writers import open_output, table_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pyarrow as pa
-
+    from valar_batch.core.answer_schema import AnswerSchema
+    from valar_batch.core.outcome import Outcome
     from valar_batch.flow.events import Reporter
-    from valar_batch.formats.writers import Target
+    from valar_batch.formats.layout import Choice, Layout
+    from valar_batch.formats.targets import Target
+    from valar_batch.formats.writers import Writer
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import RunRecord
     from valar_batch.runs.run import Run
-
-decode_result = msgspec.json.Decoder(Result).decode
 
 
 @dataclass(slots=True)
 class Summary:
     """What the output holds: rows by status, tokens, and USD where every price is known.
 
-    `errors` counts the messages of rows that did not complete.
+    `misfits` counts answers that do not fit the schema, `errors` the messages of all rows that have
+    one.
     """
 
     rows: int = 0
@@ -46,109 +45,155 @@ class Summary:
     output_tokens: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    misfits: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         """Count a row."""
         self.rows += 1
-        self.statuses[outcome.status] += 1
+        self.statuses[str(outcome.status)] += 1
         self.input_tokens += outcome.input_tokens or 0
         self.cached_tokens += outcome.cached_tokens or 0
         self.output_tokens += outcome.output_tokens or 0
         self.cost_usd += outcome.cost_usd or 0.0
         if outcome.cost_usd is None and outcome.input_tokens is not None:
             self.unpriced += 1
+        if outcome.error is not None and outcome.status == Status.COMPLETED:
+            self.misfits += 1
         if outcome.error is not None and (outcome.error in self.errors or len(self.errors) < 1000):
             self.errors[outcome.error] += 1
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row has its answer."""
-        return self.rows == self.statuses[Status.COMPLETED]
+        """Whether every row has its answer, and one that fits the schema where there is one."""
+        return self.rows == self.statuses[Status.COMPLETED] and not self.misfits
 
 
-def write_output(run: Run, target: Target, report: Reporter) -> Summary:
-    """Write every row of the run once, at its place, with what became of it."""
-    record, summary = run.record, Summary()
-    prices = Prices(record)
-    provenance = {
+def layout_for(record: RunRecord, choice: Choice) -> Layout:
+    """Lay out the output of a run. Raises UsageError for a choice that cannot be."""
+    schema = record.recipe.answer
+    return layout_of(
+        record.schema,
+        choice,
+        optional=record.optional_columns,
+        answer=None if schema is None else AnswerColumn(schema.schema),
+        custom_id_is_input=record.custom_id_is_input,
+    )
+
+
+def provenance_of(run: Run) -> dict[str, str]:
+    """Say where an output comes from."""
+    record = run.record
+    return {
         "tool_version": record.tool_version,
         "run_id": run.id,
         "recipe": record.recipe_digest,
         "input_digest": record.input.digest,
     }
-    with run.writing_output() as mark:
+
+
+class Join:
+    """Writes the rows of a run, each once and at its place, with what became of it."""
+
+    def __init__(self, run: Run, target: Target, choice: Choice, report: Reporter) -> None:
+        self.summary = Summary()
+        self._run = run
+        self._target = target
+        self._report = report
+        self._layout = layout_for(run.record, choice)
+        self._written: set[int] = set()
+        schema = run.record.recipe.answer
+        self._reader = OutcomeReader(
+            Prices(run.record).of,
+            self._layout.optional,
+            None if schema is None else TypedAnswers(schema),
+        )
+
+    def write(self) -> Summary:
+        """Write the whole output, or what is not written of it yet."""
+        run, target = self._run, self._target
+        with run.writing_output() as mark:
+            collected, found = run.collected(), RunOutcomes(run, self._reader)
+            if target.is_folder:
+                self._clear_folder()
+                for batch in run.batches:
+                    if batch.number not in self._written:
+                        self._write_part(batch, mark, found.of_batch(batch))
+            else:
+                layout = self._with_dictionaries() if target.format == "arrow" else self._layout
+                with open_output(
+                    target, layout, provenance=provenance_of(run), mark=mark
+                ) as writer:
+                    for batch in run.batches:
+                        self._write_batch(batch, writer, found.of_batch(batch))
+            run.add_output(target.path, target.format, collected)
+        return self.summary
+
+    def table(self) -> pa.Table:
+        """Give the whole output as a table in memory."""
+        groups: list[pa.Table] = []
+        writer = table_writer(self._with_dictionaries(), provenance_of(self._run), groups.append)
+        collected, found = self._run.collected(), RunOutcomes(self._run, self._reader)
+        for batch in self._run.batches:
+            self._write_batch(batch, writer, found.of_batch(batch))
+        writer.finish()
+        with self._run.writing_output():
+            self._run.add_output(None, self._target.format, collected)
+        return pa.concat_tables(groups)
+
+    def _with_dictionaries(self) -> Layout:
+        kept = (rows["input"] for batch in self._run.batches for rows in batch.rows())
+        return self._layout.with_one_dictionary_each(kept)
+
+    def on_collected(self, batch: BatchFolder) -> None:
+        """In a folder, write the part of a batch whose results are all here.
+
+        Where rows were sent again, parts are written at the end: their answers may still come.
+        """
+        if not self._target.is_folder or self._run.retries:
+            return
+        with self._run.writing_output() as mark:
+            self._clear_folder()
+            self._write_part(batch, mark, BatchOutcomes(batch, self._reader))
+
+    def _clear_folder(self) -> None:
+        """Make the folder, and remove the parts of other runs."""
+        if self._target.path is not None and not self._written:
+            clear_folder(self._target.path, self._run.id)
+
+    def _write_part(self, batch: BatchFolder, mark: str, outcomes: BatchOutcomes) -> None:
+        if self._target.path is None:
+            return
+        part = replace(self._target, path=part_path(self._target.path, batch.number))
         with open_output(
-            target,
-            record.schema,
-            provenance=provenance,
-            custom_id_is_input=record.custom_id_is_input,
+            part,
+            self._layout,
+            provenance=provenance_of(self._run),
             mark=mark,
+            beside=place_beside(self._target.path),
         ) as writer:
-            for batch in run.batches:
-                outcomes = BatchOutcomes(batch, prices)
-                for rows in batch.rows():
-                    joined = outcomes.join(rows)
-                    writer.write(rows["input"], joined)
-                    for outcome in joined:
-                        summary.add(outcome)
-                    report(Writing(record.totals.rows, summary.rows))
-        run.add_output(target.path, target.format)
-    return summary
+            self._write_batch(batch, writer, outcomes)
+        self._written.add(batch.number)
+
+    def _write_batch(self, batch: BatchFolder, writer: Writer, outcomes: BatchOutcomes) -> None:
+        for rows in batch.rows():
+            joined = outcomes.join(rows)
+            writer.write(rows["input"], joined)
+            for outcome in joined:
+                self.summary.add(outcome)
+            self._report(Writing(self._run.record.totals.rows, self.summary.rows))
 
 
-class Prices:
-    """The prices that were frozen when the run was prepared."""
+class TypedAnswers:
+    """Reads answers as values that fit the schema and its Arrow column."""
 
-    def __init__(self, record: RunRecord) -> None:
-        self._prices: Mapping[str, Mapping[str, Price]] = {
-            model: {window: Price(*price) for window, price in windows.items()}
-            for model, windows in record.prices.items()
-        }
-        self._model = record.recipe.model
-        self._window = record.recipe.window
+    def __init__(self, schema: AnswerSchema) -> None:
+        self._reader = AnswerReader(schema)
+        self._column = AnswerColumn(schema.schema)
 
-    def of(self, result: Result) -> Price | None:
-        """Give the price of an answer, by its own model and window where it names them."""
-        response = result.response
-        windows = self._prices.get(response.model or self._model or "")
-        metadata = response.metadata
-        window = (metadata.completion_window if metadata else None) or self._window or "standard"
-        return windows.get(window) if windows else None
-
-
-class BatchOutcomes:
-    """The outcomes of one batch by custom_id; of two results for one id, the later counts."""
-
-    def __init__(self, batch: BatchFolder, prices: Prices) -> None:
-        record = batch.read()
-        self._outcomes: dict[str, Outcome] = {}
-        for line in read_lines(batch.spool_path):
-            result = decode_result(line)
-            self._outcomes[result.custom_id] = outcome_of(result, prices.of(result), record.attempt)
-        sent = record.state not in UNSENT
-        ended = record.state in (BatchState.SETTLED, BatchState.COLLECTED)
-        self._absent = Status.MISSING if ended else Status.PENDING
-        self._attempts = record.attempt if sent else 0
-        self._reason = ABSENT_REASONS[self._absent] if sent else "not sent yet"
-
-    def join(self, rows: pa.RecordBatch) -> list[Outcome]:
-        """Give the outcome of each row."""
-        ids, problems = rows["custom_id"].to_pylist(), rows["problem"].to_pylist()
-        return [
-            self._of(custom_id, problem) for custom_id, problem in zip(ids, problems, strict=True)
-        ]
-
-    def _of(self, custom_id: str | None, problem: str | None) -> Outcome:
-        if problem is not None:
-            return Outcome(custom_id, Status.INVALID, error=problem)
-        outcome = self._outcomes.get(custom_id or "")
-        if outcome is not None:
-            return outcome
-        return Outcome(custom_id, self._absent, error=self._reason, attempts=self._attempts)
-
-
-ABSENT_REASONS: Mapping[Status, str] = {
-    Status.PENDING: "not settled yet",
-    Status.MISSING: "Valar has no result for it; fetching again asks for it again",
-}
+    def read(self, text: str) -> tuple[Any, str | None]:
+        """Give the value, or None and where the text fails."""
+        value, error = self._reader.read(text)
+        if error is None:
+            error = self._column.check(value)
+        return (value, None) if error is None else (None, error)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.identity import INVALID_ROW, RunIdentity, params_hash
+from valar_batch.core.images import images_in
 from valar_batch.core.pack import Limits, Packer
-from valar_batch.core.prices import BYTES_PER_TOKEN, shipped_prices
+from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import FileRows, Problem, Tally, place_of, row_name
 from valar_batch.core.reading import Reading
 from valar_batch.core.recipe import Recipe, Renderer, RowRefused, Source, source_for
@@ -19,6 +20,7 @@ from valar_batch.core.validate import lookup, model_warning, window_warning
 from valar_batch.core.wire import request_bytes
 from valar_batch.errors import InputError
 from valar_batch.flow.events import Notice, Preparing
+from valar_batch.formats.image_files import ImageFiles
 from valar_batch.formats.readers import open_input
 from valar_batch.runs.draft import PreparedRow
 from valar_batch.runs.id_index import IdIndex
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from valar_batch.runs.home import Home
 
 MODE = "batch"
+SHOWN_PROBLEMS = 10
+
+HELD_BYTES = 8_000_000
+"""Requests are written as soon as they are this many bytes: large ones are not gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,10 @@ class Order:
 
 
 class ProblemsFound(InputError):
-    """The input has problems; `tally` counts them, `path` is the file that lists them all."""
+    """The input has problems; `tally` counts them, `path` is the file that lists them all.
+
+    As text it has the first of them, for whoever sees no more than the exception.
+    """
 
     def __init__(self, tally: Tally, totals: Totals, path: Path) -> None:
         super().__init__(
@@ -63,6 +72,12 @@ class ProblemsFound(InputError):
         self.tally = tally
         self.totals = totals
         self.path = path
+
+    def __str__(self) -> str:
+        first = self.tally.first[:SHOWN_PROBLEMS]
+        return "\n".join(
+            [self.message, *(f"  {problem}" for problem in first), f"all: {self.path}"]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,7 @@ class Prepared:
     input: InputRecord
     schema: Any
     custom_id_is_input: bool
+    optional_columns: tuple[str, ...]
     totals: Totals
     tally: Tally
 
@@ -97,7 +113,12 @@ def prepare_rows(
         report(Notice(notice))
     columns = reader.columns()
     source = source_for(order.recipe, columns)
-    renderer = Renderer(order.recipe, source, nulls_are_absent=reader.nulls_are_absent)
+    renderer = Renderer(
+        order.recipe,
+        source,
+        nulls_are_absent=reader.nulls_are_absent,
+        read_image=ImageFiles(lambda: reader.folder),
+    )
     if not reader.rows_may_differ:
         check_columns(renderer, columns)
     warn(renderer, report)
@@ -125,7 +146,7 @@ def check_columns(renderer: Renderer, columns: Sequence[str]) -> None:
         what = "column" if len(missing) == 1 else "columns"
         raise InputError(
             f"no {what} {', '.join(map(repr, missing))}; the input has: {', '.join(columns[:50])}",
-            hint="correct the name in --prompt, --system or --id",
+            hint="correct the name in --prompt, --system, --image or --id",
         )
 
 
@@ -156,30 +177,39 @@ class Preparation:
         self._open: BatchDraft | None = None
         self._tally = Tally()
         self._rows = 0
-        self._params_bytes = 0
+        self._params_bytes = self._images = self._image_bytes = 0
         self._ids_kept = True
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next rows: slices of the chunk go to the batches that they fit in."""
-        rows = [self._row(chunk, index) for index in range(len(chunk.rows))]
-        self._identity.add(row.request or INVALID_ROW for row in rows)
-        start = 0
-        for index, row in enumerate(rows):
+        held: list[PreparedRow] = []
+        held_bytes = 0
+        for index in range(len(chunk.rows)):
+            row = self._row(chunk, index)
             size = len(row.request) if row.request else 0
             if self._open is None or (size and not self._packer.fits(size)):
-                self._append(chunk, rows, start, index)
-                start = index
+                self._write(chunk, index, held)
+                held, held_bytes = [], 0
                 self._next_batch(chunk.first_row + index, chunk.kept.type)
             if size:
                 self._packer.add(size)
-        self._append(chunk, rows, start, len(rows))
+            held.append(row)
+            del row  # the next request is made before this name is set again
+            held_bytes += size
+            if held_bytes >= HELD_BYTES:
+                self._write(chunk, index + 1, held)
+                held, held_bytes = [], 0
+        self._write(chunk, len(chunk.rows), held)
+
+    def _write(self, chunk: Chunk, stop: int, rows: list[PreparedRow]) -> None:
+        """Write rows that end before the row `stop` of the chunk into the open batch."""
+        if self._open is None or not rows:
+            return
+        self._identity.add(row.request or INVALID_ROW for row in rows)
+        self._open.add(chunk.kept.slice(stop - len(rows), len(rows)), rows)
         self._rows += len(rows)
         requests = sum(batch.requests for batch in self._draft.batches)
         self._report(Preparing(self._rows, requests, self._tally.rows))
-
-    def _append(self, chunk: Chunk, rows: list[PreparedRow], start: int, stop: int) -> None:
-        if self._open is not None and stop > start:
-            self._open.add(chunk.kept.slice(start, stop - start), rows[start:stop])
 
     def _next_batch(self, first_row: int, kept: Any) -> None:
         if self._open is not None:
@@ -201,6 +231,9 @@ class Preparation:
             params = self._renderer.params(row)
         except RowRefused as refused:
             problems += refused.problems
+        images = image_bytes = 0
+        if params is not None and self._renderer.may_have_images:
+            images, image_bytes = images_in(params)
         if custom_id is not None and params is not None:
             request = request_bytes(custom_id, params)
             problems += self._too_large(len(request))
@@ -211,6 +244,8 @@ class Preparation:
             self._ids.add(custom_id, number)
             self._ids_kept = self._ids_kept and self._is_kept(row, custom_id)
         self._params_bytes += len(params)
+        self._images += images
+        self._image_bytes += image_bytes
         return PreparedRow(custom_id, request, params_hash(params))
 
     def _is_kept(self, row: Mapping[str, Any], custom_id: str) -> bool:
@@ -242,7 +277,7 @@ class Preparation:
         if unseen:
             raise InputError(
                 f"no row has a column {', '.join(map(repr, unseen))}",
-                hint="correct the name in --prompt or --system",
+                hint="correct the name in --prompt, --system or --image",
             )
         if self._has_ids:
             self._withdraw_duplicates(files)
@@ -261,7 +296,13 @@ class Preparation:
             span = range(batch.first_row, batch.first_row + batch.rows)
             found = {row: self._duplicate(row, first[row], files) for row in span if row in first}
             if found:
-                self._params_bytes -= batch.withdraw(found)
+                batch.withdraw(found, self._uncount)
+
+    def _uncount(self, params: bytes) -> None:
+        images, image_bytes = images_in(params)
+        self._params_bytes -= len(params)
+        self._images -= images
+        self._image_bytes -= image_bytes
 
     def _duplicate(self, row: int, earlier: int, files: Sequence[FileRows]) -> Problem:
         number, file = place_of(row, files)
@@ -287,6 +328,7 @@ class Preparation:
             input=InputRecord(path, reader.format, reader.digest(), reader.files(), reading),
             schema=reader.schema(),
             custom_id_is_input=self._renderer.source is Source.ITEM and self._ids_kept,
+            optional_columns=self._renderer.optional_columns(),
             totals=Totals(
                 rows=self._rows,
                 requests=requests,
@@ -294,34 +336,8 @@ class Preparation:
                 batches=sum(1 for batch in batches if batch.requests),
                 bytes=sum(batch.bytes for batch in batches),
                 params_bytes=self._params_bytes,
+                images=self._images,
+                image_bytes=self._image_bytes,
             ),
             tally=self._tally,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run may cost before it is sent, in tokens and USD; None where it cannot be known.
-
-    Input tokens are a rule of thumb: bytes of the params over four. The output's cost is a bound,
-    and only known with a `max_output_tokens`.
-    """
-
-    input_tokens: int
-    input_cost_usd: float | None
-    output_cost_limit_usd: float | None
-
-
-def estimate(prepared: Prepared) -> Estimate:
-    """Estimate from the sizes of what was prepared."""
-    recipe, totals = prepared.order.recipe, prepared.totals
-    tokens = totals.params_bytes // BYTES_PER_TOKEN
-    price = shipped_prices().price(recipe.model or "", recipe.window or "standard")
-    if price is None:
-        return Estimate(tokens, None, None)
-    most = recipe.max_output_tokens
-    return Estimate(
-        tokens,
-        price.cost(tokens, 0, 0),
-        None if most is None else price.cost(0, 0, most * totals.requests),
-    )

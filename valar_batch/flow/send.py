@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from valar_batch.core.wire import Batch
     from valar_batch.flow.events import Reporter
     from valar_batch.runs.batch import BatchFolder
+    from valar_batch.runs.records import BatchRecord
     from valar_batch.runs.run import Run
 
 IN_FLIGHT = 4
@@ -109,7 +110,7 @@ class Sender:
         self._resend = resend
         self._remote = labelled(run.id, valar)
         self._lock = threading.Lock()
-        records = [batch.read() for batch in run.batches]
+        records = [batch.read() for batch in run.all_batches]
         self._progress = Sending(
             batches=sum(1 for record in records if record.requests),
             sent=sum(1 for r in records if r.requests and r.state not in UNSENT),
@@ -120,13 +121,13 @@ class Sender:
 
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._report(in_use(batch.number))):
+        with batch.writing(lambda: self._report(in_use(batch.read().title))):
             record = batch.read()
             if record.state not in UNSENT or self.stop.is_set():
                 return
             step = before_sending(
                 record.state,
-                found=self._found(record.label, record.requests),
+                found=self._found(batch, record),
                 same_key=record.key in (None, self._key),
                 intent_age=now() - (record.intent_at or now()),
                 resend=self._resend,
@@ -137,7 +138,7 @@ class Sender:
                     self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
                 case Doubt(reason):
                     raise DoubtError(
-                        f"batch {batch.number} of {self._run.id} may have reached Valar, "
+                        f"{record.title} of {self._run.id} may have reached Valar, "
                         f"and its label is not listed there: {reason}",
                         hint=f"if you are sure that it did not: "
                         f"`valar-batch resume {self._run.id} --resend`",
@@ -157,18 +158,36 @@ class Sender:
             )
             self._report(self._progress)
 
-    def _found(self, label: str, requests: int) -> str | None:
-        found = self._remote.get(label)
+    def _found(self, batch: BatchFolder, record: BatchRecord) -> str | None:
+        """Find a batch at Valar by its label, and make sure that it is the very same batch.
+
+        The label of a first attempt follows from its requests; that of a retry does not say which
+        rows were chosen, so it is looked at whose they are.
+        """
+        found = self._remote.get(record.label)
         if found is None:
             return None
-        if found.request_counts != requests:
-            raise DoubtError(
-                f"Valar has a batch {found.id} with the label {label}, "
-                f"but of {found.request_counts:,} requests instead of {requests:,}",
-                hint="the run was first packed with another --batch-size or --batch-bytes: move "
-                f"{self._run.path} away and repeat the command with that one",
+        if found.request_counts != record.requests:
+            message = f"but of {found.request_counts:,} requests instead of {record.requests:,}"
+        elif record.attempt > 1 and (
+            set(self._valar.batch_status(found.id).request_status) != set(batch.custom_ids())
+        ):
+            message = "but of other rows"
+        else:
+            return found.id
+        hint = (
+            "the run was first packed with another --batch-size or --batch-bytes: move "
+            f"{self._run.path} away and repeat the command with that one"
+        )
+        if record.attempt > 1:
+            hint = (
+                "rows of this run were sent again from elsewhere: move "
+                f"{batch.path.parent.parent} away and repeat `valar-batch retry {self._run.id}`, "
+                "which takes up what is at Valar first"
             )
-        return found.id
+        raise DoubtError(
+            f"Valar has a batch {found.id} with the label {record.label}, {message}", hint=hint
+        )
 
     def _post(self, batch: BatchFolder) -> None:
         batch.check_body()

@@ -6,6 +6,7 @@ import contextlib
 import queue
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from valar_batch.errors import StateError
@@ -27,6 +28,8 @@ class Spooler:
     def __init__(self) -> None:
         self._lines: queue.Queue[tuple[Path, bytes] | None] = queue.Queue(QUEUED_LINES)
         self._failure: BaseException | None = None
+        self._handed: Counter[Path] = Counter()
+        self._written: Counter[Path] = Counter()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
     def __enter__(self) -> Self:
@@ -42,11 +45,16 @@ class Spooler:
 
     def put(self, path: Path, line: bytes) -> None:
         """Hand over a line; waits while the disk is behind. Raises what stopped the thread."""
+        self._handed[path] += 1
         while True:
             self.check()
             with contextlib.suppress(queue.Full):
                 self._lines.put((path, line), timeout=TICK)
                 return
+
+    def has_written(self, path: Path) -> bool:
+        """Whether every line that was handed over for a spool is on the disk."""
+        return self._written[path] == self._handed[path]
 
     def check(self) -> None:
         """Raise what stopped the thread."""
@@ -81,4 +89,5 @@ class Spooler:
                 break
         for path, lines in held.items():
             spool.append(path, lines)
+            self._written[path] += len(lines)
         return item is not None

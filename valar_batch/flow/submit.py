@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from valar_batch import __version__
 from valar_batch.core.identity import RunId, parse_label
 from valar_batch.core.prices import shipped_prices
 from valar_batch.errors import StateError
@@ -129,6 +130,8 @@ def refuse_changed(prepared: Prepared, home: Home) -> None:
             changed = "the input has changed"
             if record.input.has_rows_of(prepared.input):
                 changed = f"valar-batch {record.tool_version} made other requests of it"
+                if order.recipe.images and record.tool_version == __version__:
+                    changed = "an image file has changed"
             raise StateError(
                 f"{run.id} began with this input and recipe and is not all sent, and {changed}",
                 hint=f"`valar-batch resume {run.id}` sends what it prepared then; --again begins "
@@ -167,4 +170,5 @@ def facts_of_input(prepared: Prepared) -> dict[str, Any]:
         "input": prepared.input,
         "arrow_schema": encode_schema(prepared.schema),
         "custom_id_is_input": prepared.custom_id_is_input,
+        "optional_columns": prepared.optional_columns,
     }

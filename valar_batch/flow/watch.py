@@ -43,6 +43,7 @@ class Watched:
         self.tokens = 0
         self.unknown_words: set[str] = set()
         self.next_poll = 0.0
+        self.is_closed = False
         self._interval = POLL_SOONEST
         known = {entry.custom_id: entry for entry in spool.recover(folder.spool_path)}
         if known:
@@ -101,8 +102,7 @@ class Watched:
         self.next_poll = now + self._interval
 
     def close(self) -> None:
-        """Record how the batch ended, if it did."""
-        if self.is_open:
-            return
+        """Record how the batch ended."""
+        self.is_closed = True
         mark = self.folder.mark_settled if MISSING in self.states else self.folder.mark_collected
         mark({status: count for status, count in self.statuses.items() if count}, self.tokens)

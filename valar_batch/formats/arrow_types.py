@@ -62,6 +62,11 @@ def kept_type(kind: pa.DataType) -> pa.DataType:
     return rebuilt(VIEWS.get(kind, kind), kept_type)
 
 
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Give a type with every dictionary replaced by its values."""
+    return replaced(kind, lambda t: t.value_type if pa.types.is_dictionary(t) else t)
+
+
 def kept_array(array: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
     """Give a column as it is kept, with the kept type `kind`. Raises pa.ArrowInvalid."""
     if pa.types.is_run_end_encoded(array.type):

@@ -21,6 +21,7 @@ from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
 TABLE, ROWS = "table", "rows"
 """What tables and iterables of rows are called in messages and records: never an absolute path."""
@@ -30,6 +31,7 @@ class TableRows:
     """A table, frame or stream that Arrow understands: the only part of its input."""
 
     name = label = format = TABLE
+    path: Path | None = None
     rows_may_differ = False
     nulls_are_absent = True
 
@@ -87,6 +89,7 @@ class DictRows:
     """Rows given one by one, in any number: the only part of its input."""
 
     name = label = ROWS
+    path: Path | None = None
 
     def __init__(self, rows: Iterable[object]) -> None:
         self._rows = rows

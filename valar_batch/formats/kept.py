@@ -18,7 +18,7 @@ from valar_batch.formats.arrow_types import cast, python_values
 from valar_batch.formats.schema import is_json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
 """float_hook lets a number beyond a double's range pass: its column is JSON text."""
@@ -60,13 +60,27 @@ def to_json_objects(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[bytes]:
     if not isinstance(kept, pa.StructArray):
         yield from raw_lines(kept)
         return
-    names = schema.names
+    for values in encodable_rows(kept, schema):
+        yield encode(dict(zip(schema.names, values, strict=True)))
+
+
+def json_values(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[Mapping[str, bytes]]:
+    """Give each row's values as JSON, by column; a column that a line of JSON lacks is absent."""
+    if not isinstance(kept, pa.StructArray):
+        for line in raw_lines(kept):
+            yield {name: bytes(raw) for name, raw in decode_texts(line).items()}
+        return
+    for values in encodable_rows(kept, schema):
+        yield dict(zip(schema.names, map(encode, values), strict=True))
+
+
+def encodable_rows(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[tuple[Any, ...]]:
+    """Give the values of rows that are kept as columns, ready for `encode`."""
     columns = [
         list(map(fragment, array.to_pylist())) if is_json_text(field) else python_values(array)
         for array, field in zip(kept.flatten(), schema, strict=True)
     ]
-    for values in zip(*columns, strict=True):
-        yield encode(dict(zip(names, values, strict=True)))
+    return zip(*columns, strict=True)
 
 
 def to_text_columns(kept: pa.Array[Any], schema: pa.Schema) -> list[pa.Array[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from valar_batch.core.problems import FileRows, Problem
@@ -57,11 +58,13 @@ class Piece(NamedTuple):
 class Part(Protocol):
     """A part of an input: a file, a pipe, or what is in memory.
 
-    `name` is what errors call it, `label` what the problems of its rows call it.
+    `name` is what errors call it, `label` what the problems of its rows call it; `path` is None
+    for what is no file.
     """
 
     name: str
     label: str
+    path: Path | None
 
     def hexdigest(self) -> str:
         """Give the SHA-256 of its bytes in hex, once all of it was read."""
@@ -95,7 +98,10 @@ class Family(Protocol):
 
 
 class Reader:
-    """An input, read once from start to end. `notices` are what the user should know of it."""
+    """An input, read once from start to end. `notices` are what the user should know of it.
+
+    `folder` is where the paths in the rows at hand begin: beside their file, or here.
+    """
 
     def __init__(
         self, name: str, parts: Sequence[Part], family: Family, notices: Sequence[str] = ()
@@ -105,6 +111,7 @@ class Reader:
         self.format = family.format
         self.rows_may_differ = family.rows_may_differ
         self.nulls_are_absent = family.nulls_are_absent
+        self.folder = Path.cwd()
         self._parts = parts
         self._family = family
         self._digests: list[str] = []
@@ -127,6 +134,7 @@ class Reader:
         has_several, before = len(self._parts) > 1, 0
         for part in self._parts:
             file, rows = part.label if has_several else None, 0
+            self.folder = Path.cwd() if part.path is None else part.path.absolute().parent
             for piece in self._family.pieces(part, wanted):
                 yield Chunk(before + rows + 1, *piece, file, before)
                 rows += len(piece.rows)

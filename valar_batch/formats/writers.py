@@ -3,59 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import zstandard
 
-from valar_batch.core.outcome import Outcome, output_names
 from valar_batch.durable import replacing
-from valar_batch.errors import UsageError
-from valar_batch.formats.kept import text_column, to_columns, to_json_objects, to_text_columns
+from valar_batch.formats.targets import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import BinaryIO
 
-OutputFormat: TypeAlias = Literal["parquet", "jsonl", "csv"]
-
-SUFFIXES: dict[str, OutputFormat] = {
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-}
-FORMATS: dict[str, OutputFormat] = {name: name for name in SUFFIXES.values()}
+    from valar_batch.core.outcome import Outcome
+    from valar_batch.formats.layout import Layout
+    from valar_batch.formats.targets import Target
 
 PIECE_ROWS = 1_024
 PIECE_BYTES = 8_000_000
 """Rows are turned into an output's form by pieces of this size, whatever a caller hands over."""
 
-GROUP_ROWS = 65_536
 GROUP_BYTES = 64_000_000
-"""A row group of Parquet ends before the one or after the other."""
+"""A row group of the usual size ends before this many bytes."""
 
-TYPES = {name: pa.string() for name in Outcome._fields} | {
-    "input_tokens": pa.int64(),
-    "cached_tokens": pa.int64(),
-    "output_tokens": pa.int64(),
-    "reasoning_tokens": pa.int64(),
-    "cost_usd": pa.float64(),
-    "attempts": pa.int32(),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an output goes and in which format; no path is the standard output."""
-
-    path: Path | None
-    format: OutputFormat
+GZIP_LEVEL = 6
+ZSTD_LEVEL = 3
 
 
 class Writer(Protocol):
@@ -64,76 +41,46 @@ class Writer(Protocol):
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
         """Write rows beside their outcomes: both of one length."""
 
-
-def output_target(text: str, output_format: str | None) -> Target:
-    """Read `--to` and `--format`; `-` is the standard output. Raises UsageError."""
-    chosen = FORMATS.get(output_format) if output_format else None
-    if output_format and not chosen:
-        message = f"--format {output_format}: there is no such output format"
-        raise UsageError(message, hint=f"one of {', '.join(FORMATS)}")
-    if text == "-":
-        if chosen == "parquet":
-            hint = "name a file, as in --to answers.parquet"
-            raise UsageError("Parquet cannot be written to the standard output", hint=hint)
-        return Target(None, chosen or "jsonl")
-    path = Path(text)
-    chosen = chosen or SUFFIXES.get(path.suffix.lower())
-    if chosen is None:
-        hint = f"end its name in {', '.join(SUFFIXES)}, or give --format {'|'.join(FORMATS)}"
-        raise UsageError(f"{text}: the name does not say which format to write", hint=hint)
-    if path.is_dir():
-        raise UsageError(
-            f"{text}: this is a folder",
-            hint=f"name a file in it, as in {path / 'answers'}.{chosen}",
-        )
-    if not path.parent.is_dir():
-        message = f"{text}: the folder {path.parent} does not exist"
-        raise UsageError(message, hint=f"mkdir -p {path.parent}")
-    return Target(path, chosen)
+    def finish(self) -> None:
+        """Write what is held back; no more rows come."""
 
 
 @contextlib.contextmanager
 def open_output(
     target: Target,
-    schema: pa.Schema,
+    layout: Layout,
     *,
     provenance: Mapping[str, str],
-    custom_id_is_input: bool,
     mark: str | None = None,
+    beside: Path | None = None,
 ) -> Iterator[Writer]:
-    """Open an output for rows of `schema`: the input's columns, then the outcome's.
+    """Open an output: a file, or the standard output.
 
-    `custom_id_is_input`: the input's own column custom_id is the outcome's, and is not repeated.
-    `provenance` goes into Parquet's metadata, under `valar_batch.`. A file takes its place once it
-    is complete and on the disk; after an error, whatever was there before is untouched. `mark`
-    names the temporary file, as in `durable.replacing`.
+    `provenance` goes into the metadata of Parquet and Arrow, under `valar_batch.`. A file takes its
+    place once it is complete and on the disk; after an error, whatever was there before is
+    untouched. `mark` and `beside` say where it is until then, as in `durable.replacing`.
     """
-    names = output_names(schema.names)
-    if custom_id_is_input and "custom_id" in schema.names:
-        del names["custom_id"]
-    if target.path is None:
-        stdout = sys.stdout.buffer
-        yield text_writer(target.format, stdout, schema, names)
-        stdout.flush()
-        return
-    with replacing(target.path, mark=mark) as aside:
-        if target.format == "parquet":
-            whole = parquet_schema(schema, names, provenance)
-            with pq.ParquetWriter(aside, whole, compression="zstd") as file:
-                writer = ParquetWriter(file, schema, names)
-                yield writer
-                writer.flush()
+    with contextlib.ExitStack() as stack:
+        if target.path is None:
+            stream: BinaryIO = sys.stdout.buffer
+            stack.callback(stream.flush)
         else:
-            with aside.open("wb") as stream:
-                yield text_writer(target.format, stream, schema, names)
+            aside = stack.enter_context(replacing(target.path, mark=mark, beside=beside))
+            stream = stack.enter_context(aside.open("wb"))
+        writer = WRITERS[target.format](stack, stream, layout, target, provenance)
+        yield writer
+        writer.finish()
 
 
-def text_writer(
-    output_format: OutputFormat, stream: BinaryIO, schema: pa.Schema, names: dict[str, str]
-) -> Writer:
-    """Give the writer of a text format."""
-    kind = CsvWriter if output_format == "csv" else JsonLinesWriter
-    return kind(stream, schema, names)
+def text_stream(stack: contextlib.ExitStack, stream: BinaryIO, compression: str) -> BinaryIO:
+    """Give a stream that compresses into another; without a name and a time of its own."""
+    if compression == "gzip":
+        packed = gzip.GzipFile("", "wb", GZIP_LEVEL, stream, mtime=0)
+        return cast("BinaryIO", stack.enter_context(packed))
+    if compression == "zstd":
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        return stack.enter_context(compressor.stream_writer(stream, closefd=False))
+    return stream
 
 
 def pieces(
@@ -147,107 +94,181 @@ def pieces(
         yield kept.slice(start, step), outcomes[start : start + step]
 
 
-def outcome_columns(outcomes: Sequence[Outcome], names: dict[str, str]) -> list[pa.Array[Any]]:
-    """Give the outcome's columns that are written."""
-    columns = dict(zip(Outcome._fields, zip(*outcomes, strict=True), strict=True))
-    return [pa.array(columns[name], TYPES[name]) for name in names]
-
-
-def parquet_schema(
-    schema: pa.Schema, names: dict[str, str], provenance: Mapping[str, str]
-) -> pa.Schema:
-    """Give the schema of a Parquet output, with its metadata."""
-    added = [pa.field(column, TYPES[name]) for name, column in names.items()]
+def schema_with(layout: Layout, provenance: Mapping[str, str]) -> pa.Schema:
+    """Give the schema of an output, with its metadata."""
     metadata = {f"valar_batch.{key}": value for key, value in provenance.items()}
-    return pa.schema([*schema, *added], metadata=metadata)
+    return layout.schema.with_metadata(metadata)
 
 
-class ParquetWriter:
-    """Writes Parquet in row groups of bounded size. `names`: outcome field to output column."""
+class ColumnWriter:
+    """Writes record batches of bounded size: row groups of Parquet, record batches of Arrow."""
 
-    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema, names: dict[str, str]) -> None:
-        self._file = file
+    def __init__(
+        self,
+        layout: Layout,
+        schema: pa.Schema,
+        group_rows: int | None,
+        write_group: Callable[[pa.Table], None],
+    ) -> None:
+        self._layout = layout
         self._schema = schema
-        self._names = names
+        self._group_rows = group_rows or ROW_GROUP_ROWS
+        self._group_bytes = GROUP_BYTES if group_rows is None else None
+        self._write_group = write_group
         self._batches: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
-        """Take rows; they reach the file a row group at a time."""
+        """Take rows; they reach the file a group at a time."""
         for rows, answers in pieces(kept, outcomes):
-            if self._rows + len(rows) > GROUP_ROWS:
-                self.flush()
-            columns = to_columns(rows, self._schema) + outcome_columns(answers, self._names)
-            batch = pa.RecordBatch.from_arrays(columns, schema=self._file.schema)
-            self._batches.append(batch)
-            self._rows += len(batch)
-            self._bytes += batch.nbytes
-            if self._bytes >= GROUP_BYTES:
-                self.flush()
+            columns = self._layout.arrays(rows, answers)
+            batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+            while len(batch):
+                room = self._group_rows - self._rows
+                self._hold(batch.slice(0, room))
+                batch = batch.slice(room)
+                if self._rows == self._group_rows:
+                    self.finish()
+            if self._group_bytes is not None and self._bytes >= self._group_bytes:
+                self.finish()
 
-    def flush(self) -> None:
-        """Write the rows at hand as a row group."""
+    def _hold(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(batch)
+        self._rows += len(batch)
+        self._bytes += batch.nbytes
+
+    def finish(self) -> None:
+        """Write the rows at hand as a group."""
         if self._batches:
-            table = pa.Table.from_batches(self._batches)
-            self._file.write_table(table, row_group_size=GROUP_ROWS)
+            self._write_group(pa.Table.from_batches(self._batches))
         self._batches = []
         self._rows = self._bytes = 0
+
+
+def parquet_writer(
+    stack: contextlib.ExitStack,
+    stream: BinaryIO,
+    layout: Layout,
+    target: Target,
+    provenance: Mapping[str, str],
+) -> Writer:
+    """Give a writer of Parquet."""
+    schema = schema_with(layout, provenance)
+    file = stack.enter_context(pq.ParquetWriter(stream, schema, compression=target.compression))
+
+    def write_group(table: pa.Table) -> None:
+        file.write_table(table, row_group_size=len(table))
+
+    return ColumnWriter(layout, schema, target.row_group_rows, write_group)
+
+
+def arrow_writer(
+    stack: contextlib.ExitStack,
+    stream: BinaryIO,
+    layout: Layout,
+    target: Target,
+    provenance: Mapping[str, str],
+) -> Writer:
+    """Give a writer of Arrow: an IPC file, which is Feather V2; a stream on the standard output."""
+    schema = schema_with(layout, provenance)
+    compression = None if target.compression == "none" else target.compression
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    new = pa.ipc.new_stream if target.path is None else pa.ipc.new_file
+    file = stack.enter_context(new(stream, schema, options=options))
+
+    def write_group(table: pa.Table) -> None:
+        file.write_batch(table.combine_chunks().to_batches()[0])
+
+    return ColumnWriter(layout, schema, target.row_group_rows, write_group)
+
+
+def table_writer(
+    layout: Layout, provenance: Mapping[str, str], keep: Callable[[pa.Table], None]
+) -> Writer:
+    """Give a writer that keeps a table in memory, group by group."""
+
+    def write_group(table: pa.Table) -> None:
+        keep(table.combine_chunks())
+
+    return ColumnWriter(layout, schema_with(layout, provenance), None, write_group)
 
 
 class JsonLinesWriter:
     """Writes JSONL: the input's object as it is, the outcome's fields before its closing brace."""
 
-    def __init__(self, stream: BinaryIO, schema: pa.Schema, names: dict[str, str]) -> None:
-        self._stream = stream
-        self._schema = schema
-        self._columns = [(Outcome._fields.index(name), column) for name, column in names.items()]
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        stream: BinaryIO,
+        layout: Layout,
+        target: Target,
+        _provenance: Mapping[str, str],
+    ) -> None:
+        self._stream = text_stream(stack, stream, target.compression)
+        self._layout = layout
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
         """Write a line per row."""
         for rows, answers in pieces(kept, outcomes):
-            objects = to_json_objects(rows, self._schema)
-            self._stream.write(b"".join(map(self._line, objects, answers)))
+            lines = [line + b"\n" for line in self._layout.objects(rows, answers)]
+            self._stream.write(b"".join(lines))
 
-    def _line(self, row: bytes, outcome: Outcome) -> bytes:
-        added = orjson.dumps({column: outcome[place] for place, column in self._columns})
-        head = row[:-1]
-        comma = b"" if head.rstrip() == b"{" else b","
-        return b"%b%b%b\n" % (head, comma, added[1:])
+    def finish(self) -> None:
+        """Nothing is held back."""
 
 
-class CsvWriter:
-    """Writes CSV: null as an empty field, empty text as `""`, quotes only where they are needed."""
+class DelimitedWriter:
+    """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
 
-    def __init__(self, stream: BinaryIO, schema: pa.Schema, names: dict[str, str]) -> None:
-        self._stream = stream
-        self._schema = schema
-        self._names = names
-        header = [pa.array([name]) for name in (*schema.names, *names.values())]
-        self._stream.write(csv_lines(header))
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        stream: BinaryIO,
+        layout: Layout,
+        target: Target,
+        _provenance: Mapping[str, str],
+    ) -> None:
+        self._stream = text_stream(stack, stream, target.compression)
+        self._layout = layout
+        self._delimiter = "\t" if target.format == "tsv" else ","
+        header = [pa.array([column.name]) for column in layout.columns]
+        self._stream.write(delimited_lines(header, self._delimiter))
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
         """Write a record per row."""
         for rows, answers in pieces(kept, outcomes):
-            added = map(text_column, outcome_columns(answers, self._names))
-            self._stream.write(csv_lines([*to_text_columns(rows, self._schema), *added]))
+            columns = self._layout.texts(rows, answers)
+            self._stream.write(delimited_lines(columns, self._delimiter))
+
+    def finish(self) -> None:
+        """Nothing is held back."""
 
 
-def csv_lines(columns: Sequence[pa.Array[Any]]) -> pa.Buffer:
+def delimited_lines(columns: Sequence[pa.Array[Any]], delimiter: str) -> pa.Buffer:
     """Write columns of text as records of RFC 4180, with `\\n` as line end."""
     large = pa.large_string()
-    fields = [csv_fields(column.cast(large)) for column in columns]
+    fields = [quoted(column.cast(large), delimiter) for column in columns]
     lines = pc.binary_join_element_wise(
-        *fields, pa.scalar(",", large), null_handling="replace", null_replacement=""
+        *fields, pa.scalar(delimiter, large), null_handling="replace", null_replacement=""
     )
     ended = pc.binary_join_element_wise(lines, pa.scalar("", large), pa.scalar("\n", large))
     whole = pa.LargeListArray.from_arrays([0, len(ended)], ended)
     return pc.binary_join(whole, pa.scalar("", large))[0].as_buffer()
 
 
-def csv_fields(column: pa.Array[Any]) -> pa.Array[Any]:
+def quoted(column: pa.Array[Any], delimiter: str) -> pa.Array[Any]:
     """Quote the texts that need it."""
     quote = pa.scalar('"', column.type)
     bare = pa.scalar("", column.type)
-    needed = pc.or_(pc.equal(column, bare), pc.match_substring_regex(column, '[",\r\n]'))
+    needed = pc.or_(pc.equal(column, bare), pc.match_substring_regex(column, f'["{delimiter}\r\n]'))
     doubled = pc.replace_substring(column, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise(quote, doubled, quote, bare), column)
+
+
+WRITERS: Mapping[str, Callable[..., Writer]] = {
+    "parquet": parquet_writer,
+    "arrow": arrow_writer,
+    "jsonl": JsonLinesWriter,
+    "csv": DelimitedWriter,
+    "tsv": DelimitedWriter,
+}

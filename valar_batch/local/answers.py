@@ -1,7 +1,7 @@
 """Rehearsal answers: request params to a response object, pure and always the same.
 
-The text is marked and never looks like a real label. Source of the shape: API reference,
-Responses, the response object.
+The text is marked and never looks like a real label; where the request has a schema or tools, it
+is JSON that fits them. Source of the shape: API reference, Responses, the response object.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.prices import BYTES_PER_TOKEN
+from valar_batch.core.template import json_text
+from valar_batch.local.instances import instances_of
+from valar_batch.local.scalars import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MARK = "[rehearsal] "
 MOST_WORDS = 16
 MOST_ECHO = 200
 """Characters of the prompt that an answer repeats at most."""
@@ -39,12 +41,16 @@ ECHOED: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer; `cut` says that max_output_tokens ended it."""
+    """A finished answer; `cut` says that max_output_tokens ended it.
+
+    Where a `tool` is called, the text is what it is given.
+    """
 
     text: str
     text_tokens: int
     reasoning_tokens: int
     cut: bool
+    tool: Mapping[str, Any] | None = None
 
 
 def item_response_id(batch_id: str, custom_id: str) -> str:
@@ -94,28 +100,74 @@ def response_object(
 
 
 def rehearse(params: Mapping[str, Any], params_hash: bytes) -> Answer:
-    """Write the answer: the mark and the first few words of the last user text.
+    """Write the answer: what a tool is given, JSON by the request's schema, or marked text.
 
     Under a small `max_output_tokens` the reasoning gives way down to half of it, then the text is
     cut.
     """
     draw = int.from_bytes(params_hash[8:12])
-    words = last_user_text(params["input"]).split(None, MOST_WORDS)
-    echo = " ".join(words[: MOST_WORDS // 4 + draw % (MOST_WORDS * 3 // 4)])[:MOST_ECHO]
-    text = f"{MARK}an answer would stand here, to: {echo}"
+    tool = called_tool(params, params_hash) if params.get("tools") else None
+    text = given_text(tool, params_hash) if tool else answer_text(params, params_hash, draw)
     tokens = token_count(text)
     reasoning = 16 + draw // MOST_WORDS % 240
     most = params.get("max_output_tokens")
     if most is None:
-        return Answer(text, tokens, reasoning, cut=False)
+        return Answer(text, tokens, reasoning, cut=False, tool=tool)
     reasoning = min(reasoning, max(most // 2, most - tokens))
     room = most - reasoning
-    return Answer(text[: room * BYTES_PER_TOKEN], min(tokens, room), reasoning, cut=tokens > room)
+    cut = tokens > room
+    return Answer(text[: room * BYTES_PER_TOKEN], min(tokens, room), reasoning, cut, tool)
+
+
+def answer_text(params: Mapping[str, Any], params_hash: bytes, draw: int) -> str:
+    """Give JSON by the request's schema, else the mark and the first words of the user's text."""
+    text_format = (params.get("text") or {}).get("format") or {}
+    if text_format.get("type") == "json_schema":
+        text = instance_text(text_format.get("schema"), params_hash)
+        if text is not None:
+            return text
+    words = last_user_text(params["input"]).split(None, MOST_WORDS)
+    echo = " ".join(words[: MOST_WORDS // 4 + draw % (MOST_WORDS * 3 // 4)])[:MOST_ECHO]
+    return f"{MARK}an answer would stand here, to: {echo}"
+
+
+def instance_text(schema: Any, seed: bytes) -> str | None:
+    """Give the JSON of an instance, `{}` without a schema, or None where none can be made."""
+    if not schema:
+        return "{}"
+    instances = instances_of(json_text(schema)) if isinstance(schema, dict) else None
+    return None if instances is None else instances.text(seed)
+
+
+def called_tool(params: Mapping[str, Any], params_hash: bytes) -> Mapping[str, Any] | None:
+    """Choose the tool that is called: as `tool_choice` says, and by every second request else."""
+    tools = [
+        tool
+        for tool in params["tools"]
+        if isinstance(tool, dict) and tool.get("type") in ("function", "custom") and "name" in tool
+    ]
+    choice = params.get("tool_choice") or "auto"
+    if isinstance(choice, dict):
+        name = choice.get("name")
+        return next((tool for tool in tools if tool["name"] == name), None)
+    is_called = choice == "required" or (choice == "auto" and params_hash[13] % 2)
+    return tools[params_hash[14] % len(tools)] if tools and is_called else None
+
+
+def given_text(tool: Mapping[str, Any], params_hash: bytes) -> str:
+    """Write what a tool is given: arguments by its parameters, or text for a custom tool."""
+    if tool["type"] == "custom":
+        return f"{MARK}an input for {tool['name']} would stand here"
+    return instance_text(tool.get("parameters"), b"tool" + params_hash) or "{}"
 
 
 def output_items(answer: Answer, response_id: str, *, with_logprobs: bool) -> list[dict[str, Any]]:
-    """Give the output array: an empty reasoning item, and the message."""
+    """Give the output array: an empty reasoning item, and the message or the call of a tool."""
     suffix = response_id.removeprefix("resp_")
+    status = "incomplete" if answer.cut else "completed"
+    reasoning = {"id": f"rs_{suffix}", "type": "reasoning", "summary": []}
+    if answer.tool:
+        return [reasoning, call_item(answer, answer.tool, suffix, status)]
     part: dict[str, Any] = {"type": "output_text", "text": answer.text, "annotations": []}
     if with_logprobs:
         part["logprobs"] = [
@@ -123,15 +175,28 @@ def output_items(answer: Answer, response_id: str, *, with_logprobs: bool) -> li
             for token in split_tokens(answer.text)
         ]
     return [
-        {"id": f"rs_{suffix}", "type": "reasoning", "summary": []},
+        reasoning,
         {
             "id": f"msg_{suffix}",
             "type": "message",
-            "status": "incomplete" if answer.cut else "completed",
+            "status": status,
             "role": "assistant",
             "content": [part],
         },
     ]
+
+
+def call_item(answer: Answer, tool: Mapping[str, Any], suffix: str, status: str) -> dict[str, Any]:
+    """Give the item that calls a tool."""
+    is_custom = tool["type"] == "custom"
+    return {
+        "id": f"{'ctc' if is_custom else 'fc'}_{suffix}",
+        "type": "custom_tool_call" if is_custom else "function_call",
+        "status": status,
+        "call_id": f"call_{suffix}",
+        "name": tool["name"],
+        "input" if is_custom else "arguments": answer.text,
+    }
 
 
 def wants_logprobs(params: Mapping[str, Any]) -> bool:

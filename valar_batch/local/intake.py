@@ -25,11 +25,7 @@ from valar_batch.local.refusals import refuse
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from valar_batch.core.prices import Model
-
 T = TypeVar("T")
-
-MAX_IMAGES = 20
 
 # Values stay raw until they are looked at, so that a body near the limit is not held twice over.
 Source = bytes | bytearray | msgspec.Raw
@@ -112,23 +108,6 @@ def check(params: dict[str, Any], where: str, windows: Collection[str]) -> None:
     if model is None:
         near = nearest(str(name), tuple(shipped_prices().models)) or "GET /models lists what is"
         refuse(f"model {name!r} is not served here: {near}", join(where, "model"))
-    check_images(params["input"], model, join(where, "input"))
-
-
-def check_images(source: Any, model: Model, where: str) -> None:
-    """Refuse images that the model does not read, and too many of them."""
-    if isinstance(source, str):
-        return
-    images = sum(
-        isinstance(part, dict) and part.get("type") == "input_image"
-        for item in (source["messages"] if isinstance(source, dict) else source)
-        if isinstance(item.get("content"), list)
-        for part in item["content"]
-    )
-    if images and not model.images:
-        refuse(f"model {model.id!r} does not support image input", where)
-    if images > MAX_IMAGES:
-        refuse(f"{images} images; at most {MAX_IMAGES} in a request", where)
 
 
 def read_fields(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from valar_batch.core.wire import Batch
+
 READ_SIZE = 1 << 20
 
 
@@ -49,17 +51,8 @@ class BatchFolder:
     @contextlib.contextmanager
     def writing(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the batch as its one writer, waiting for another process that has it."""
-        lock = filelock.FileLock(self.path / "lock")
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            if on_wait is not None:
-                on_wait()
-            lock.acquire(poll_interval=0.2)
-        try:
+        with held(self.path / "lock", on_wait):
             yield
-        finally:
-            lock.release()
 
     def mark_submitting(self, key: str) -> BatchRecord:
         """Record the intent: from here on a POST may have left this machine."""
@@ -125,25 +118,44 @@ class BatchFolder:
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Give the rows: row, custom_id, params_hash, problem, input (see `draft.rows_schema`)."""
-        import pyarrow as pa
+        return self._read(None)
 
-        with pa.OSFile(str(self.rows_path)) as file, pa.ipc.open_stream(file) as reader:
-            yield from reader
+    def row_keys(self) -> Iterator[pa.RecordBatch]:
+        """Give the rows without `input`."""
+        return self._read([0, 1, 2, 3])
 
     def custom_ids(self) -> list[str]:
         """Give the custom_ids of the requests, in order."""
+        ids: list[str] = []
+        for rows in self._read([1, 3]):
+            ids += rows.filter(rows["problem"].is_null())["custom_id"].to_pylist()
+        return ids
+
+    def _read(self, fields: list[int] | None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        ids: list[str] = []
-        options = pa.ipc.IpcReadOptions(included_fields=[1, 3])
+        options = pa.ipc.IpcReadOptions(included_fields=fields)
         with (
             pa.OSFile(str(self.rows_path)) as file,
             pa.ipc.open_stream(file, options=options) as reader,
         ):
-            for rows in reader:
-                sent = rows.filter(rows["problem"].is_null())
-                ids += sent["custom_id"].to_pylist()
-        return ids
+            yield from reader
+
+
+@contextlib.contextmanager
+def held(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a lock, waiting for another process that has it; `on_wait` is called before that."""
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        if on_wait is not None:
+            on_wait()
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -157,3 +169,33 @@ def rows_writer(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]
         pa.ipc.new_stream(sink, schema, options=options) as writer,
     ):
         yield writer
+
+
+def write_sent_batch(
+    path: Path, remote: Batch, attempt: int, number: int, rows: list[pa.RecordBatch]
+) -> BatchRecord:
+    """Write the folder of a batch that is at Valar and has no body here.
+
+    `rows` are in the form of `draft.rows_schema`, each with a request.
+    """
+    path.mkdir(parents=True)
+    folder = BatchFolder(path)
+    with rows_writer(folder.rows_path, rows[0].schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+    count = sum(batch.num_rows for batch in rows)
+    record = BatchRecord(
+        number=number,
+        attempt=attempt,
+        state=BatchState.SUBMITTED,
+        first_row=rows[0]["row"][0].as_py(),
+        last_row=rows[-1]["row"][-1].as_py(),
+        rows=count,
+        requests=count,
+        label=remote.label or "",
+        batch_id=remote.id,
+        submitted_at=float(remote.created_at) or now(),
+        adopted=True,
+    )
+    folder.write(record)
+    return record

@@ -17,19 +17,20 @@ import zstandard
 from valar_batch import durable
 from valar_batch.core.identity import Label, RunId, idempotency_key
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, request_bytes
+from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, params_of
 from valar_batch.runs.batch import BatchFolder, rows_writer
 from valar_batch.runs.records import BatchRecord, RunRecord
 from valar_batch.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from valar_batch.core.problems import Problem
     from valar_batch.runs.home import Home
 
 PREFIX = ".preparing-"
+REMOVED_PREFIX = ".removing-"
 COMPRESSION_LEVEL = 1
 
 
@@ -66,7 +67,7 @@ class BatchDraft:
         path.mkdir(parents=True)
         self.folder = BatchFolder(path)
         self.number = number
-        self.first_row = first_row
+        self.first_row = self.last_row = first_row
         self.rows = 0
         self.requests = 0
         self.bytes = 0
@@ -77,10 +78,17 @@ class BatchDraft:
         self._body = self._files.enter_context(frame_writer(self.folder.body_path, "wb"))
         self._write_body(BODY_HEAD)
 
-    def add(self, kept: pa.Array, rows: Sequence[PreparedRow]) -> None:
-        """Append rows, with `kept` as they were in the input."""
+    def add(
+        self, kept: pa.Array, rows: Sequence[PreparedRow], numbers: Sequence[int] | None = None
+    ) -> None:
+        """Append rows, with `kept` as they were in the input.
+
+        Their `numbers` in the input, from the lowest to the highest; None is the next ones.
+        """
+        start = self.first_row + self.rows
+        numbers = range(start, start + len(rows)) if numbers is None else numbers
         columns = [
-            pa.array(range(self.first_row + self.rows, self.first_row + self.rows + len(rows))),
+            pa.array(numbers, pa.int64()),
             pa.array([row.custom_id for row in rows], pa.string()),
             pa.array([row.params_hash for row in rows], pa.binary(16)),
             pa.array([row.problem for row in rows], pa.string()),
@@ -88,12 +96,14 @@ class BatchDraft:
         ]
         self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         self.rows += len(rows)
+        self.last_row = numbers[-1] if len(numbers) else self.last_row
         self._add_requests([row.request for row in rows if row.request is not None])
 
     def _add_requests(self, requests: Sequence[bytes]) -> None:
         if requests:
-            lead = SEPARATOR if self.requests else b""
-            self._write_body(lead + SEPARATOR.join(requests))
+            if self.requests:
+                self._write_body(SEPARATOR)
+            self._write_body(SEPARATOR.join(requests))
             self.requests += len(requests)
 
     def _write_body(self, content: bytes) -> None:
@@ -105,39 +115,43 @@ class BatchDraft:
         """No more rows come."""
         self._files.close()
 
-    def withdraw(self, problems: Mapping[int, Problem]) -> int:
+    def withdraw(
+        self, problems: Mapping[int, Problem], on_withdrawn: Callable[[bytes], None]
+    ) -> None:
         """Take the requests of these rows out again; the rows stay, with their problem.
 
-        Gives the bytes of their params.
+        `on_withdrawn` is told the params of each.
         """
         old = self.folder
         aside = BatchDraft(old.path / "without", self.number, self.first_row, self._schema[4].type)
-        requests, less = old_requests(old), 0
+        requests = old_requests(old)
         for batch in old.rows():
             rows = [
-                withdrawn(batch, i, problems.get(self.first_row + aside.rows + i), requests)
+                withdrawn(
+                    batch, i, problems.get(self.first_row + aside.rows + i), requests, on_withdrawn
+                )
                 for i in range(batch.num_rows)
             ]
-            aside.add(batch["input"], [row for row, _ in rows])
-            less += sum(size for _, size in rows)
+            aside.add(batch["input"], rows)
         aside.close()
         aside.folder.rows_path.replace(old.rows_path)
         aside.folder.body_path.replace(old.body_path)
         aside.folder.path.rmdir()
         self._digest, self.bytes, self.requests = aside._digest, aside.bytes, aside.requests
-        return less
 
-    def finish(self, run_id: str) -> BatchRecord:
+    def finish(self, run_id: str, attempt: int = 1) -> BatchRecord:
         """Write the tail with the label, and the record."""
-        label = Label(run_id, 1, self.number)
+        label = Label(run_id, attempt, self.number)
         self._body = frame_writer(self.folder.body_path, "ab")
         with self._body:
             self._write_body(body_tail(str(label)))
         sha256 = self._digest.hexdigest()
         record = BatchRecord(
             number=self.number,
+            attempt=attempt,
             state=BatchState.PREPARED if self.requests else BatchState.COLLECTED,
             first_row=self.first_row,
+            last_row=self.last_row,
             rows=self.rows,
             requests=self.requests,
             bytes=self.bytes,
@@ -157,30 +171,41 @@ def frame_writer(path: Path, mode: str) -> zstandard.ZstdCompressionWriter:
 
 def old_requests(folder: BatchFolder) -> Iterator[bytes]:
     """Give the requests of a body without its tail, one by one."""
-    rest = b""
-    for piece in folder.body():
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from (line.removesuffix(b",") for line in lines if line != BODY_HEAD.rstrip(b"\n"))
-    if rest:
-        yield rest
+    lines = lines_of(folder.body())
+    next(lines)  # of BODY_HEAD
+    return (line.removesuffix(b",") for line in lines)
+
+
+def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the lines of a text that comes in pieces."""
+    begun: list[bytes] = []
+    for piece in pieces:
+        end, *others = piece.split(b"\n")
+        begun.append(end)
+        for line in others:
+            yield b"".join(begun)
+            begun = [line]
+    if line := b"".join(begun):
+        yield line
 
 
 def withdrawn(
-    rows: pa.RecordBatch, index: int, problem: Problem | None, requests: Iterator[bytes]
-) -> tuple[PreparedRow, int]:
-    """Give one row of a batch again, without its request where it has a problem now.
-
-    Beside it, the bytes of the params that it loses.
-    """
+    rows: pa.RecordBatch,
+    index: int,
+    problem: Problem | None,
+    requests: Iterator[bytes],
+    on_withdrawn: Callable[[bytes], None],
+) -> PreparedRow:
+    """Give one row of a batch again, without its request where it has a problem now."""
     custom_id = rows["custom_id"][index].as_py()
     old_problem = rows["problem"][index].as_py()
     if old_problem is not None:
-        return PreparedRow(custom_id, problem=old_problem), 0
+        return PreparedRow(custom_id, problem=old_problem)
     request = next(requests)
     if problem is not None:
-        less = len(request) - len(request_bytes(custom_id, b""))
-        return PreparedRow(custom_id, problem=str(problem)), less
-    return PreparedRow(custom_id, request, rows["params_hash"][index].as_py()), 0
+        on_withdrawn(params_of(request, custom_id))
+        return PreparedRow(custom_id, problem=str(problem))
+    return PreparedRow(custom_id, request, rows["params_hash"][index].as_py())
 
 
 class Draft:
@@ -236,7 +261,7 @@ class Draft:
         """Write the labels, now that the preparation knows the run's id."""
         return [batch.finish(str(run_id)) for batch in self.batches]
 
-    def commit(self, run_id: RunId, record: RunRecord) -> Run:
+    def commit(self, run_id: RunId | str, record: RunRecord) -> Run:
         """Become a run: everything on the disk, then one rename.
 
         If the run is there already, from another process, that one is given back.
@@ -256,7 +281,9 @@ class Draft:
 
 
 def sweep(runs_path: Path) -> None:
-    """Remove preparations whose process is gone: nobody holds their lock."""
+    """Remove what was on its way out, and preparations whose process is gone: nobody locks them."""
+    for path in runs_path.glob(f"{REMOVED_PREFIX}*"):
+        shutil.rmtree(path, ignore_errors=True)
     for path in runs_path.glob(f"{PREFIX}*.lock"):
         lock = filelock.FileLock(path)
         try:

@@ -6,14 +6,16 @@ import hashlib
 import os
 import re
 import secrets
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
 
 from valar_batch import durable
-from valar_batch.core.identity import RunId, key_fingerprint
+from valar_batch.core.identity import FOREIGN_PREFIX, RunId, key_fingerprint
 from valar_batch.errors import StateError
+from valar_batch.runs.part import Part
 from valar_batch.runs.run import Run
 
 if TYPE_CHECKING:
@@ -43,8 +45,21 @@ class Home:
         found = [Run(path) for path in self.runs_path.glob("run-*") if (path / "run.json").exists()]
         yield from sorted(found, key=lambda run: (-run.record.created_at, run.id))
 
-    def find(self, name: str | None) -> Run:
-        """Find a run by its id, the beginning of it, or its `--name`; None is the latest run."""
+    def foreign(self) -> Iterator[Run]:
+        """Every batch from elsewhere whose answers are kept here."""
+        paths = self.runs_path.glob(f"{FOREIGN_PREFIX}*")
+        yield from (Run(path) for path in paths if (path / "run.json").exists())
+
+    def folders(self) -> list[Run]:
+        """Every folder of a run or of a batch from elsewhere, also one that cannot be read."""
+        paths = chain(self.runs_path.glob("run-*"), self.runs_path.glob(f"{FOREIGN_PREFIX}*"))
+        return [Run(path) for path in paths if path.is_dir()]
+
+    def lookup(self, name: str | None) -> Run | None:
+        """Find a run by its id, the beginning of it, or its `--name`; None is the latest run.
+
+        Raises StateError where several could be meant, or where there is no run at all.
+        """
         if name is not None and (self.runs_path / name / "run.json").exists():
             return Run(self.runs_path / name)
         known = list(self.runs())
@@ -59,12 +74,33 @@ class Home:
             if run.record.name == name:
                 return run
         matches = [run for run in known if run.id.startswith(name)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
+        if len(matches) > 1:
             ids = ", ".join(run.id for run in matches)
             raise StateError(f"{name!r} could be any of: {ids}", hint="give more of the id")
-        raise StateError(
+        return matches[0] if matches else None
+
+    def find(self, name: str | None) -> Run:
+        """Find a run as `lookup` does, or a batch from elsewhere. Raises StateError for none."""
+        if (run := self.lookup(name)) is not None:
+            return run
+        for run in self.foreign():
+            if run.record.name == name:
+                return run
+        if name is not None and (part := self.batch(name)) is not None:
+            raise StateError(f"{name} is a batch of {part.id}", hint=f"name the run: {part.id}")
+        raise self.unknown(name)
+
+    def batch(self, batch_id: str) -> Part | None:
+        """Find a batch of a run here by its id at Valar."""
+        for run in self.runs():
+            for batch in run.all_batches:
+                if batch.read().batch_id == batch_id:
+                    return Part(run, batch)
+        return None
+
+    def unknown(self, name: str | None) -> StateError:
+        """Say that there is no such run."""
+        return StateError(
             f"no run {name!r} in {self.path}",
             hint="`valar-batch list` shows the runs; VALAR_BATCH_HOME says where to look",
         )

@@ -60,7 +60,10 @@ class InputRecord(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Counts over a run: `bytes` are those of all bodies, `params_bytes` of the params alone."""
+    """Counts over a run: `bytes` are those of all bodies, `params_bytes` of the params alone.
+
+    `image_bytes` is what of the params are URLs and data URIs of `images`.
+    """
 
     rows: int = 0
     requests: int = 0
@@ -68,6 +71,8 @@ class Totals(msgspec.Struct, frozen=True):
     batches: int = 0
     bytes: int = 0
     params_bytes: int = 0
+    images: int = 0
+    image_bytes: int = 0
 
     def with_bytes(self, count: int) -> Totals:
         """Give the same totals, now that the bodies are whole."""
@@ -77,8 +82,9 @@ class Totals(msgspec.Struct, frozen=True):
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: written once, and again only when other rows come around the same requests.
 
-    `arrow_schema` is the input's settled schema, IPC in base64; `rows_file` the name, in each
-    batch's folder, of the rows that belong to it.
+    `arrow_schema` is the input's settled schema, IPC in base64; `optional_columns` are those of the
+    outcome that the requests ask for; `rows_file` the name, in each batch's folder, of the rows
+    that belong to it.
     """
 
     folder_version: int = FOLDER_VERSION
@@ -95,6 +101,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     input: InputRecord
     arrow_schema: str
     custom_id_is_input: bool
+    optional_columns: tuple[str, ...] = ()
     limits: Limits
     prices_date: str
     prices: dict[str, dict[str, tuple[float, float, float]]]
@@ -125,19 +132,22 @@ def freeze_prices(table: PriceTable) -> dict[str, dict[str, tuple[float, float, 
 class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`batch.json`. Times are Unix seconds; `key` fingerprints the API key of the last intent.
 
-    `statuses` and `tokens` count the results, from the moment the batch is settled.
+    `first_row` and `last_row` bound its rows in the input; a retry has some of those between. A
+    batch that was found at Valar, without its body here, has no `sha256`. `statuses` and `tokens`
+    count the results, from the moment the batch is settled.
     """
 
     number: int
     attempt: int = 1
     state: BatchState = BatchState.PREPARED
     first_row: int
+    last_row: int = 0
     rows: int
     requests: int
-    bytes: int
-    sha256: str
+    bytes: int = 0
+    sha256: str = ""
     label: str
-    idempotency_key: str
+    idempotency_key: str = ""
     key: str | None = None
     intent_at: float | None = None
     batch_id: str | None = None
@@ -146,20 +156,30 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     statuses: dict[str, int] = {}
     tokens: int = 0
 
+    @property
+    def title(self) -> str:
+        """What the batch is called on the screen."""
+        again = f" of attempt {self.attempt}" if self.attempt > 1 else ""
+        return f"batch {self.number}{again}"
+
     def moved(self, state: BatchState, **facts: object) -> BatchRecord:
         """Give the record in its next state; raises StateError for a step that cannot be."""
         if state not in MOVES[self.state]:
-            raise StateError(f"batch {self.number} is {self.state}: it cannot become {state}")
+            raise StateError(f"{self.title} is {self.state}: it cannot become {state}")
         return msgspec.structs.replace(self, state=state, **facts)
 
 
 class OutputRecord(msgspec.Struct, frozen=True):
-    """A file that a run wrote, and how it looked then: size in bytes, mtime in nanoseconds."""
+    """A file that a run wrote, and how it looked then: size in bytes, mtime in nanoseconds.
+
+    `collected` is how many of the run's batches had all their results here before it was written.
+    """
 
     path: str
     format: str
     size: int = 0
     mtime_ns: int = 0
+    collected: int = 0
 
 
 def read_record(path: Path, kind: type[T]) -> T:

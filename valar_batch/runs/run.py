@@ -12,15 +12,19 @@ import filelock
 import msgspec
 
 from valar_batch import durable
+from valar_batch.core.identity import FOREIGN_PREFIX
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.runs.batch import BatchFolder, rows_writer
+from valar_batch.runs.batch import BatchFolder, held, rows_writer
 from valar_batch.runs.records import OutputRecord, RunRecord, read_record
+from valar_batch.runs.spool import decode_entry, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
+
+    from valar_batch.runs.records import BatchRecord
 
 UNSENT = frozenset({BatchState.PREPARED, BatchState.SUBMITTING})
 
@@ -39,9 +43,42 @@ class Run:
 
     @cached_property
     def batches(self) -> list[BatchFolder]:
-        """The batches, in input order."""
+        """The batches of the first attempt: every row of the input once, in order."""
         paths = sorted((self.path / "batches").iterdir())
         return [BatchFolder(path, self.record.rows_file) for path in paths]
+
+    @property
+    def retries_path(self) -> Path:
+        """Where the rows that were sent again are: a folder for each attempt from the second on."""
+        return self.path / "retries"
+
+    @property
+    def retries(self) -> list[BatchFolder]:
+        """The batches of rows that were sent again, the oldest attempt first."""
+        folders = [self.retries_path / str(attempt) / "batches" for attempt in self.attempts()]
+        return [BatchFolder(path) for folder in folders for path in sorted(folder.iterdir())]
+
+    @property
+    def all_batches(self) -> list[BatchFolder]:
+        """The batches of every attempt."""
+        return [*self.batches, *self.retries]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a batch from elsewhere, which has answers here and nothing to send."""
+        return self.id.startswith(FOREIGN_PREFIX)
+
+    def attempts(self) -> list[int]:
+        """The attempts after the first, in order."""
+        if not self.retries_path.exists():
+            return []
+        return sorted(int(path.name) for path in self.retries_path.iterdir() if path.name.isdigit())
+
+    @contextlib.contextmanager
+    def retrying(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the run as the one who chooses what is sent again."""
+        with held(self.path / "retries.lock", on_wait):
+            yield
 
     @property
     def problems_path(self) -> Path:
@@ -50,23 +87,42 @@ class Run:
 
     def unsent(self) -> list[BatchFolder]:
         """The batches that are not known to be at Valar."""
-        return [batch for batch in self.batches if batch.read().state in UNSENT]
+        return [batch for batch in self.all_batches if batch.read().state in UNSENT]
 
     def is_sent(self) -> bool:
         """Whether every batch is at Valar."""
         return not self.unsent()
 
     def is_collected(self) -> bool:
-        """Whether every result is here, so that an output needs no call."""
-        return all(batch.read().state is BatchState.COLLECTED for batch in self.batches)
+        """Whether every result that is waited for is here, so that an output needs no call."""
+        return self.collected() == len(self.all_batches)
+
+    def collected(self) -> int:
+        """Count the batches of which nothing is waited for."""
+        return sum(self.waits_for_nothing(batch, batch.read()) for batch in self.all_batches)
+
+    def waits_for_nothing(self, batch: BatchFolder, record: BatchRecord) -> bool:
+        """Whether all results of a batch are here, or sent again where they could not be had."""
+        if record.state is not BatchState.SETTLED:
+            return record.state is BatchState.COLLECTED
+        later = [other for other in self.retries if other.read().attempt > record.attempt]
+        if not later:
+            return False
+        absent = set(batch.custom_ids()).difference(
+            decode_entry(line).custom_id for line in read_lines(batch.spool_path)
+        )
+        for other in later:
+            absent.difference_update(other.custom_ids())
+        return not absent
 
     def is_finished(self) -> bool:
-        """Whether every result is here and an output was written."""
-        return self.is_collected() and bool(self.outputs())
+        """Whether every result is here and an output with all of them was written."""
+        whole = len(self.all_batches)
+        return self.is_collected() and any(o.collected == whole for o in self.outputs())
 
     def state(self) -> str:
         """Say in a word how far the run is: the least advanced of its batches counts."""
-        states = [batch.read().state for batch in self.batches]
+        states = [batch.read().state for batch in self.all_batches]
         return min(states, key=list(BatchState).index, default=BatchState.COLLECTED).value
 
     def outputs(self) -> list[OutputRecord]:
@@ -116,13 +172,20 @@ class Run:
             for record in self.outputs()
         )
 
-    def add_output(self, output: Path | None, output_format: str) -> None:
-        """Record a file that this run wrote, while writing; None is standard output."""
-        record = OutputRecord("-", output_format)
+    def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
+        """Record a file that this run wrote, while writing; None is standard output.
+
+        `collected` is what `collected()` gave before it was written.
+        """
+        record = OutputRecord("-", output_format, collected=collected)
         if output is not None:
             stat = output.stat()
             record = OutputRecord(
-                str(output.absolute()), output_format, stat.st_size, stat.st_mtime_ns
+                str(output.absolute()),
+                output_format,
+                stat.st_size,
+                stat.st_mtime_ns,
+                collected,
             )
         kept = [other for other in self.outputs() if other.path != record.path]
         content = msgspec.json.encode([*kept, record])

@@ -1,0 +1,196 @@
+"""What a run is worked on with, by a command or from Python: home, connection, reporter.
+
+Nothing here knows the screen: what happens goes to the reporter, what goes wrong is raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from valar_batch.errors import UsageError
+from valar_batch.settings import LOCAL, connection_to, home_path, missing_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from valar_batch.client.api import Retry, Valar
+    from valar_batch.client.connection import Connection
+    from valar_batch.flow.events import Reporter
+    from valar_batch.flow.prepare import Order
+    from valar_batch.flow.retry import Choice as RowChoice
+    from valar_batch.flow.retry import Retried
+    from valar_batch.flow.status import Standing
+    from valar_batch.flow.submit import Submitted
+    from valar_batch.formats.layout import Choice
+    from valar_batch.formats.targets import Target
+    from valar_batch.runs.batch import BatchFolder
+    from valar_batch.runs.home import Home
+    from valar_batch.runs.run import Run
+
+
+def open_home() -> Home:
+    """Give the home folder; nothing is made yet."""
+    from valar_batch.runs.home import Home
+
+    return Home(home_path())
+
+
+@contextlib.contextmanager
+def connected(target: str, home: Home, api_key: str | None = None) -> Iterator[Connection]:
+    """Give the way to a target; the local Valar is started, and held while it is in use.
+
+    Without an `api_key` it is the one of the environment; the local Valar has its own.
+    """
+    if target != LOCAL:
+        yield connection_to(target, api_key=api_key)
+        return
+    from valar_batch.client.connection import Connection
+    from valar_batch.local.launch import ensure
+
+    home.create()
+    with ensure(home.path) as lease:
+        yield Connection(lease.base_url, lease.api_key)
+
+
+@contextlib.contextmanager
+def calling(connection: Connection, report: Reporter) -> Iterator[Valar]:
+    """Give the control calls; each retry is reported."""
+    from valar_batch.client.api import Valar
+    from valar_batch.flow.events import Waiting
+
+    def on_retry(retry: Retry) -> None:
+        report(Waiting(retry.call, retry.delay, str(retry.error)))
+
+    with Valar(connection, on_retry=on_retry) as valar:
+        yield valar
+
+
+def look(run: Run, api_key: str | None = None) -> Standing:
+    """Say where a run stands: ask the disk, and Valar where a batch is still open there."""
+    from valar_batch.flow.events import silent
+    from valar_batch.flow.status import standing_of
+
+    with contextlib.ExitStack() as stack:
+
+        def connect() -> Valar:
+            way = connected(run.record.target, open_home(), api_key)
+            return stack.enter_context(calling(stack.enter_context(way), silent))
+
+        return standing_of(run, connect)
+
+
+def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> None:
+    """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
+    if target.path is None or overwrite or not target.path.exists():
+        return
+    if target.is_folder:
+        from valar_batch.formats.parts import writers_of
+
+        if not writers_of(target.path) <= {run.id for run in runs}:
+            raise UsageError(
+                f"{target.path} holds files that this run did not write",
+                hint="name a new or an empty folder; --overwrite replaces other runs' parts",
+            )
+    elif not any(run.wrote(target.path) for run in runs):
+        raise UsageError(
+            f"{target.path} exists, and this run did not write it",
+            hint="--overwrite replaces it, once the new file is complete",
+        )
+
+
+def check_columns(run: Run, choice: Choice) -> None:
+    """Refuse columns that the output cannot have. Raises UsageError."""
+    from valar_batch.flow.join import layout_for
+
+    layout_for(run.record, choice)
+
+
+@dataclass(slots=True)
+class Session:
+    """Work on a run at its target; `run` is set as soon as there is one."""
+
+    home: Home
+    connection: Connection
+    valar: Valar
+    report: Reporter
+    run: Run | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, target: str, report: Reporter, run: Run | None = None, *, api_key: str | None = None
+    ) -> Iterator[Self]:
+        """Connect to a target."""
+        home = open_home()
+        with (
+            connected(target, home, api_key) as connection,
+            calling(connection, report) as valar,
+        ):
+            yield cls(home, connection, valar, report, run)
+
+    def submit(
+        self,
+        order: Order,
+        *,
+        again: bool,
+        allow: Callable[[list[Run]], None] = lambda _: None,
+        announce: Callable[[Run], None] = lambda _: None,
+    ) -> Submitted:
+        """Prepare and send an order."""
+        from valar_batch.flow.submit import submit
+
+        def placed(run: Run) -> None:
+            self.run = run
+            announce(run)
+
+        key = self.home.fingerprint(self.connection.api_key)
+        return submit(
+            order,
+            self.home,
+            self.valar,
+            key,
+            self.report,
+            again=again,
+            allow=allow,
+            announce=placed,
+        )
+
+    def send(self, run: Run, *, resend: bool) -> None:
+        """Send what is unsent of a run."""
+        from valar_batch.flow.send import send
+
+        key = self.home.fingerprint(self.connection.api_key)
+        send(run, self.valar, key, self.report, resend=resend)
+
+    def retry(
+        self, run: Run, choice: RowChoice, *, resend: bool, announce: Callable[[Run], None]
+    ) -> Retried:
+        """Send rows of a run again."""
+        from valar_batch.flow.retry import retry
+
+        key = self.home.fingerprint(self.connection.api_key)
+        return retry(run, choice, self.valar, key, self.report, resend=resend, announce=announce)
+
+    def collect(
+        self,
+        run: Run,
+        *,
+        concurrency: int,
+        wait: bool,
+        on_collected: Callable[[BatchFolder], None],
+    ) -> None:
+        """Bring home what was sent of a run."""
+        from valar_batch.flow.collect import Pace, collect
+
+        pace = Pace(concurrency, missing_after())
+        collect(
+            run,
+            self.valar,
+            self.connection,
+            self.report,
+            pace,
+            wait=wait,
+            on_collected=on_collected,
+        )
