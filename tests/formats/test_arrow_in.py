@@ -5,6 +5,7 @@ import decimal
 import hashlib
 import io
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -311,3 +312,24 @@ def test_arrow_files_that_cannot_be_read(tmp_path):
     written(table, path, "file")
     with pytest.raises(InputError, match="it is cut off"):
         read(open_input("-", stdin=io.BytesIO(path.read_bytes()[:-7])))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+def test_a_row_group_of_any_size_is_read_in_parts(tmp_path, kind):
+    """What Arrow holds at a time is far less than a row group, or a batch, that is the file."""
+    rows = 300_000
+    noise = pa.array([os.urandom(16).hex() for _ in range(rows)])
+    table = pa.table({"n": range(rows), "t": noise})
+    path = tmp_path / f"in.{kind}"
+    if kind == "parquet":
+        pq.write_table(table, path, row_group_size=rows, use_dictionary=False)
+    else:
+        written(table.combine_chunks(), path, kind)
+    whole = table.nbytes
+    del table, noise
+    before, most, seen = pa.total_allocated_bytes(), 0, 0
+    for chunk in open_input(str(path)).chunks({"n"}):
+        seen += len(chunk.rows)
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert seen == rows
+    assert most < whole / 2

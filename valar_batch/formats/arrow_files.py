@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from valar_batch.errors import InputError
 from valar_batch.formats.arrow_types import held_type, is_held, kept_array, kept_type, python_values
 from valar_batch.formats.kept import encode
-from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, FIELD_BYTES, Piece, no_rows
+from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece, no_rows
 from valar_batch.formats.schema import JSON_TEXT, is_json_text
 from valar_batch.formats.source import unreadable
 from valar_batch.formats.unified import unify
@@ -107,7 +107,9 @@ class ParquetFiles(ColumnarFiles):
         path = path_of(source, "Parquet")
         metadata = pq.read_metadata(path)
         ahead = max(4096, min(READ_AHEAD // max(metadata.num_columns, 1), 1 << 20))
-        file = files.enter_context(pq.ParquetFile(path, metadata=metadata, buffer_size=ahead))
+        file = files.enter_context(
+            pq.ParquetFile(path, metadata=metadata, buffer_size=ahead, pre_buffer=False)
+        )
         return file.schema_arrow, file.iter_batches(batch_size=batch_rows(metadata))
 
 
@@ -174,7 +176,6 @@ def batch_rows(metadata: pq.FileMetaData) -> int:
     """Say how many rows of a Parquet file to take at a time."""
     groups = range(metadata.num_row_groups)
     size: int = sum(metadata.row_group(group).total_byte_size for group in groups)
-    size += FIELD_BYTES * metadata.num_columns * metadata.num_rows
     fitting: int = CHUNK_BYTES * metadata.num_rows // max(size, 1)
     return max(1, min(CHUNK_ROWS, fitting))
 
@@ -182,8 +183,7 @@ def batch_rows(metadata: pq.FileMetaData) -> int:
 def sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Cut batches into small ones, without copying."""
     for batch in batches:
-        size = batch.nbytes + FIELD_BYTES * batch.num_columns * batch.num_rows
-        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES * batch.num_rows // max(size, 1)))
+        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES * batch.num_rows // max(batch.nbytes, 1)))
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
 

@@ -1,4 +1,4 @@
-"""JSONL in: one JSON object per line, each kept as its raw line."""
+"""JSON objects in: one per line, or those of one array, each kept as its raw line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from valar_batch.core.problems import Problem
 from valar_batch.core.template import decode_json
+from valar_batch.formats.json_arrays import is_array, items_of
 from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece, no_rows
 from valar_batch.formats.schema import Settling
 from valar_batch.formats.source import BLANK, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 PEEK_CHUNKS = 16
 """How far to look for a first valid row before giving up: a bound on what is held in memory."""
@@ -82,8 +83,9 @@ def JsonLinesFiles(sources: Sequence[Source]) -> JsonObjects:  # noqa: N802
 
 
 def read_lines(source: Source) -> Iterator[Piece]:
-    """Give the rows of a file of JSONL; the reading goes on after a line that is none."""
-    for lines, numbers in grouped(source):
+    """Give the rows of a file of JSONL, or of one array; the reading goes on after a bad line."""
+    items = items_of(source) if is_array(source.head()) else lines_of(source)
+    for lines, numbers in grouped(items):
         yield piece_of(lines, numbers)
 
 
@@ -92,23 +94,29 @@ def line_end(block: bytes) -> int:
     return block.rfind(b"\n") + 1
 
 
-def grouped(source: Source) -> Iterator[tuple[list[bytes], list[int]]]:
-    """Give lines that are not blank, stripped, with their numbers: a chunk's worth each."""
-    lines: list[bytes] = []
-    numbers: list[int] = []
-    size, begin = 0, 1
+def lines_of(source: Source) -> Iterator[tuple[bytes, int]]:
+    """Give lines that are not blank, stripped, with their numbers."""
+    begin = 1
     for block in source.line_blocks(line_end):
         for number, raw in enumerate(block.split(b"\n"), begin):
             line = raw.strip(BLANK)
-            if not line:
-                continue
-            lines.append(line)
-            numbers.append(number)
-            size += len(line)
-            if len(lines) == CHUNK_ROWS or size >= CHUNK_BYTES:
-                yield lines, numbers
-                lines, numbers, size = [], [], 0
+            if line:
+                yield line, number
         begin += block.count(b"\n")
+
+
+def grouped(items: Iterable[tuple[bytes, int]]) -> Iterator[tuple[list[bytes], list[int]]]:
+    """Give lines with their numbers, a chunk's worth each."""
+    lines: list[bytes] = []
+    numbers: list[int] = []
+    size = 0
+    for line, number in items:
+        lines.append(line)
+        numbers.append(number)
+        size += len(line)
+        if len(lines) == CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield lines, numbers
+            lines, numbers, size = [], [], 0
     if lines:
         yield lines, numbers
 

@@ -15,6 +15,7 @@ from valar_batch.formats.arrow_files import ArrowFiles, ParquetFiles
 from valar_batch.formats.delimited import CsvFiles
 from valar_batch.formats.found import find, told_by_name
 from valar_batch.formats.in_memory import TableRows, dict_rows
+from valar_batch.formats.json_arrays import is_array
 from valar_batch.formats.json_lines import JsonLinesFiles
 from valar_batch.formats.rows import Chunk, Family, Reader, listed, no_rows
 from valar_batch.formats.source import BLANK, Source
@@ -131,7 +132,7 @@ def told_by_bytes(source: Source) -> str | None:
 
 
 def told_by_text(source: Source, reading: Reading) -> str:
-    """Tell a text format: a brace begins JSONL, a header of several columns CSV or TSV.
+    """Tell a text format: a brace or an array begins JSON, a header of several columns CSV or TSV.
 
     Standard input whose first line does not tell is CSV.
     """
@@ -139,7 +140,7 @@ def told_by_text(source: Source, reading: Reading) -> str:
     if not head and source.path is None:
         raise no_rows(source.name)
     text = head.lstrip(BLANK)
-    if text.startswith(b"{"):
+    if text.startswith(b"{") or is_array(text):
         return "jsonl"
     first_line = text.partition(b"\n")[0].decode(errors="ignore")
     dialect = sniff(head.decode(errors="ignore"), reading, is_whole=False)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK_BYTES = 1 << 18
+HEAD_BYTES = 1 << 16
 LONGEST_LINE = 512_000_000
 """Bytes: twice what a batch may have. Beyond, a file is no text of lines, and is not held."""
 
@@ -72,7 +73,7 @@ class Source:
         if self._open is None:
             if self._pipe is None:
                 try:
-                    raw: BinaryIO = Path(self.name).open("rb", buffering=0)  # noqa: SIM115 - closed by close
+                    raw: BinaryIO = Path(self.name).open("rb")  # noqa: SIM115 - closed by close
                 except OSError as error:
                     raise unreadable(self.name, error) from error
             else:
@@ -100,15 +101,15 @@ class Source:
         return None
 
     def head(self) -> bytes:
-        """Give the text up to the first block that is not blank; empty where there is none.
+        """Give how the text begins, enough to tell what it is; empty where there is none.
 
         It is given again by `line_blocks`.
         """
         if not self._ahead:
-            for block in self._text():
+            size = 0
+            while size < HEAD_BYTES and (block := next(self._text(), b"")):
                 self._ahead.append(block)
-                if block.strip(BLANK):
-                    break
+                size += len(block) if size else len(block.lstrip(BLANK))
         return b"".join(self._ahead)
 
     def is_whole(self) -> bool:
