@@ -2,11 +2,11 @@
 
     python docs/build.py
 
-`cli.md` comes from the program's own options. A page's `sh` blocks are run as they stand; in its
-`console` blocks each line after `$ ` is run, and what is below it is what the program printed. All
-of a page runs in one shell, on a terminal, in a temporary folder with a copy of the samples and a
-home of its own. The pictures are such runs, drawn as the terminal looked at the end. The notebook
-is run by this Python, in such a folder too.
+`cli.md` comes from the program's own options. A page's `sh` and `python` blocks are run as they
+stand; in its `console` blocks each line after `$ ` is run, and what is below it is what the program
+printed. All of a page runs in one shell, on a terminal, in a temporary folder with a copy of the
+samples and a home of its own. The pictures are such runs, drawn as the terminal looked at the end.
+The notebook is run by this Python, in such a folder too.
 """
 
 from __future__ import annotations
@@ -276,9 +276,11 @@ class Block:
     end: int
 
     def commands(self) -> list[str]:
-        """Give what is to be run: an `sh` block at once, a `console` block line by line."""
+        """Give what is to be run: a block at once, a `console` block line by line."""
         if self.language == "sh":
             return [self.text.rstrip("\n")]
+        if self.language == "python":
+            return [f"python - <<'END'\n{self.text}END"]
         found = re.findall(r"^\$ (.*(?:\\\n.*)*)", self.text, re.MULTILINE)
         return [re.sub(r"\\\n> ", "\\\n", command) for command in found]
 
@@ -287,7 +289,7 @@ def blocks(page: str) -> list[Block]:
     """Find the blocks of a page that are run."""
     return [
         Block(match[1], match[2], match.start(2), match.end(2))
-        for match in re.finditer(r"^```(sh|console)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        for match in re.finditer(r"^```(sh|console|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     ]
 
 
