@@ -311,3 +311,17 @@ def test_arrow_files_that_cannot_be_read(tmp_path):
     written(table, path, "file")
     with pytest.raises(InputError, match="it is cut off"):
         read(open_input("-", stdin=io.BytesIO(path.read_bytes()[:-7])))
+
+
+def test_text_that_is_no_utf8(tmp_path):
+    """Arrow does not look at the bytes of its text: they are looked at before anything is sent."""
+    texts = pa.array([b"a", b"\xff\xfe"]).view(pa.string())
+    path = str(tmp_path / "x.parquet")
+    for array in (texts, texts.dictionary_encode()):
+        pq.write_table(pa.table({"n": [1, 2], "t": array}), path)
+        with pytest.raises(InputError) as error:
+            read(open_input(path), set())
+        assert said(error).replace(path, "X") == (
+            "X: cannot be read as Parquet: column 't': Invalid UTF8 sequence at string index 1"
+            " | check that the file is complete and that it is Parquet"
+        )

@@ -14,6 +14,7 @@ import msgspec
 import orjson
 import pyarrow as pa
 
+from valar_batch.core.times import timedelta_text
 from valar_batch.formats.arrow_types import cast, python_values
 from valar_batch.formats.schema import is_json_text
 
@@ -142,9 +143,16 @@ def plain_text(value: Any) -> str:
         return base64.b64encode(value).decode()
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return str(value)
+    return timedelta_text(value) if isinstance(value, datetime.timedelta) else str(value)
 
 
 def encode(value: Any) -> bytes:
     """Write JSON."""
-    return orjson.dumps(value, default=plain_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    return orjson.dumps(value, default=jsonable, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def jsonable(value: Any) -> Any:
+    """Give what JSON has a form for: an interval is an object, all else text."""
+    if isinstance(value, pa.MonthDayNano):
+        return dict(zip(("months", "days", "nanoseconds"), value, strict=True))
+    return plain_text(value)
