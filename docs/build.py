@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CLI_PAGE = DOCS / "cli.md"
+VALUE_TYPES_PAGE = DOCS / "value-types.md"
 PAGES = (ROOT / "README.md", DOCS / "guide.md", ROOT / "samples" / "README.md")
 """The pages whose commands are run."""
 NOTEBOOK = ROOT / "samples" / "notebook.ipynb"
@@ -289,7 +290,9 @@ def blocks(page: str) -> list[Block]:
     """Find the blocks of a page that are run."""
     return [
         Block(match[1], match[2], match.start(2), match.end(2))
-        for match in re.finditer(r"^```(sh|console|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        for match in re.finditer(
+            r"^```(sh|console|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+        )
     ]
 
 
@@ -422,6 +425,23 @@ def write_notebook() -> None:
     nbformat.write(run_notebook(notebook), NOTEBOOK)
 
 
+# The table of value types
+
+
+def value_types() -> str:
+    """Compute the text of `value-types.md`, by runs through every format."""
+    with sandbox() as folder:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "tests.value_types", str(folder)],
+            cwd=ROOT,
+            env=environment(folder),
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=True,
+        )
+    return done.stdout
+
+
 def main() -> None:
     """Write everything anew."""
     CLI_PAGE.write_text(cli_reference(), "utf-8")
@@ -432,6 +452,7 @@ def main() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(picture(commands, name), "utf-8")
     write_notebook()
+    VALUE_TYPES_PAGE.write_text(value_types(), "utf-8")
 
 
 if __name__ == "__main__":
