@@ -286,6 +286,9 @@ class Block:
         return [re.sub(r"\\\n> ", "\\\n", command) for command in found]
 
 
+RUN = re.compile(r"^```(sh|console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
 def blocks(page: str) -> list[Block]:
     """Find the blocks of a page that are run."""
     return [
