@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ MAPPED = 64 << 20
 ARROW_FILE, FEATHER_1 = b"ARROW1", b"FEA1"
 
 
-class ColumnarFiles:
+class ColumnarFiles(ABC):
     """Files of columns. Their schemas are compared before any row is read.
 
     Subclasses open a file: they give its schema and its batches, and raise whatever Arrow raises.
@@ -85,10 +86,11 @@ class ColumnarFiles:
         except pa.ArrowException as error:
             raise self._damaged(source, error) from error
 
+    @abstractmethod
     def _open(
         self, source: Source, files: contextlib.ExitStack
     ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        raise NotImplementedError
+        """Open a file: its schema and its batches; `files` closes it."""
 
     def _damaged(self, source: Source, error: Exception) -> InputError:
         name = self.format.capitalize()

@@ -193,32 +193,8 @@ def table_writer(
     return ColumnWriter(layout, schema_with(layout, provenance), None, write_group)
 
 
-class JsonLinesWriter:
-    """Writes JSONL: the input's object as it is, the outcome's fields before its closing brace."""
-
-    def __init__(
-        self,
-        stack: contextlib.ExitStack,
-        stream: BinaryIO,
-        layout: Layout,
-        target: Target,
-        _provenance: Mapping[str, str],
-    ) -> None:
-        self._stream = text_stream(stack, stream, target.compression)
-        self._layout = layout
-
-    def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
-        """Write a line per row."""
-        for rows, answers in pieces(kept, outcomes):
-            lines = [line + b"\n" for line in self._layout.objects(rows, answers)]
-            self._stream.write(b"".join(lines))
-
-    def finish(self) -> None:
-        """Nothing is held back."""
-
-
-class DelimitedWriter:
-    """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
+class TextWriter:
+    """Writes text, perhaps compressed, as rows come."""
 
     def __init__(
         self,
@@ -231,7 +207,30 @@ class DelimitedWriter:
         self._stream = text_stream(stack, stream, target.compression)
         self._layout = layout
         self._delimiter = "\t" if target.format == "tsv" else ","
-        header = [pa.array([column.name]) for column in layout.columns]
+        self._begin()
+
+    def _begin(self) -> None:
+        """Write what comes before the rows."""
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class JsonLinesWriter(TextWriter):
+    """Writes JSONL: the input's object as it is, the outcome's fields before its closing brace."""
+
+    def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
+        """Write a line per row."""
+        for rows, answers in pieces(kept, outcomes):
+            lines = [line + b"\n" for line in self._layout.objects(rows, answers)]
+            self._stream.write(b"".join(lines))
+
+
+class DelimitedWriter(TextWriter):
+    """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
+
+    def _begin(self) -> None:
+        header = [pa.array([column.name]) for column in self._layout.columns]
         self._stream.write(delimited_lines(header, self._delimiter))
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
@@ -239,9 +238,6 @@ class DelimitedWriter:
         for rows, answers in pieces(kept, outcomes):
             columns = self._layout.texts(rows, answers)
             self._stream.write(delimited_lines(columns, self._delimiter))
-
-    def finish(self) -> None:
-        """Nothing is held back."""
 
 
 def delimited_lines(columns: Sequence[pa.Array[Any]], delimiter: str) -> pa.Buffer:
