@@ -99,6 +99,34 @@ def test_what_is_given_wins(folder, tmp_path) -> None:
     }  # fmt: skip
 
 
+def test_what_is_given_wins_over_the_set_of_the_file() -> None:
+    """A field that a recipe sets by its path gives way to the option of that field."""
+    fields = {
+        "model": "m",
+        "max_output_tokens": 5,
+        "reasoning.effort": "low",
+        "metadata": {"completion_window": "flex", "team": "a"},
+        "text": {"format": {"type": "text"}, "verbosity": "low"},
+    }
+    recipe = make_recipe(
+        {"set": fields},
+        model="other",
+        max_output_tokens=9,
+        reasoning_effort="high",
+        window="standard",
+        schema=SCHEMA,
+    )
+    assert recipe.answer is not None
+    assert recipe.fields() == {
+        "model": "other",
+        "max_output_tokens": 9,
+        "reasoning": {"effort": "high"},
+        "metadata": {"completion_window": "standard", "team": "a"},
+        "text": {"format": recipe.answer.text_format(), "verbosity": "low"},
+    }
+    assert make_recipe({"set": fields}).fields()["model"] == "m"
+
+
 def test_a_mapping_is_a_recipe_too(folder) -> None:
     """In Python the fields may come as they are; nothing given is changed."""
     given = {"model": "m", "max-output-tokens": 5, "set": {"metadata": {"a": "b"}}}
@@ -124,6 +152,8 @@ def test_a_mapping_is_a_recipe_too(folder) -> None:
             "prompt @no.txt: No such file or directory",
             "text that begins with @",
         ),
+        ("schema = 3", "schema: answer is an int, not a schema or a type", "give a pydantic"),
+        ("schema = 'no.json'", "schema: there is no schema file no.json", "give a file"),
         ("tools = 'no.json'", "No such file or directory", "check the path"),
         ("tools = 'prompt.txt'", "prompt.txt: this is not JSON", "as in [{"),
         ("tools = [1]", "the tools are no array of objects", "as in [{"),

@@ -99,6 +99,13 @@ def test_models_come_from_modules(folder, capsys, path, name, schema) -> None:
     assert capsys.readouterr() == ("", "imported\n")
 
 
+def test_a_module_beside_the_recipe(folder) -> None:
+    """A recipe brings its models with it, wherever the command is given."""
+    (folder / "recipes").mkdir()
+    (folder / "recipes" / "own_beside.py").write_text(MODULE)
+    assert schema_from("own_beside:Label", folder / "recipes").name == "Label"
+
+
 def test_a_wrapper_in_a_module_keeps_its_say(folder) -> None:
     """A dict may be the whole of text.format."""
     (folder / "own_models.py").write_text(MODULE)

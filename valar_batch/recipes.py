@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from valar_batch.core.recipe import Recipe
+from valar_batch.core.fields import without_path
+from valar_batch.core.recipe import PATHS, Recipe
 from valar_batch.errors import UsageError
 from valar_batch.keywords import RecipeFields
 
@@ -30,8 +31,12 @@ def make_recipe(
     """
     found, folder, source = read_recipe(file)
     fields = resolved(found, folder, source)
-    fields |= resolved({name: v for name, v in given.items() if v is not None}, Path(), "")
-    settings = [*(found.get("set") or {}).items(), *(given.get("set") or {}).items()]
+    beside = {name: value for name, value in given.items() if value is not None}
+    fields |= resolved(beside, Path(), "")
+    own = found.get("set") or {}
+    for name in beside.keys() & PATHS.keys():
+        own = without_path(own, PATHS[name])
+    settings = [*own.items(), *(given.get("set") or {}).items()]
     return Recipe(
         model=fields.get("model"),
         prompt=fields.get("prompt"),
@@ -90,7 +95,7 @@ def resolved(fields: Mapping[str, Any], folder: Path, source: str) -> dict[str, 
         if name in read:
             read[name] = text_or_file(read[name], f"{source or '--'}{name} ", folder)
     if fields.get("schema") is not None:
-        read["schema"] = schema_in(fields["schema"], folder)
+        read["schema"] = schema_in(fields["schema"], folder, source)
     if fields.get("tools") is not None:
         read["tools"] = tools_in(fields["tools"], folder, source)
     if "image" in read:
@@ -137,11 +142,18 @@ def text_or_file(text: str, name: str, folder: Path) -> str:
         raise UsageError(f"{name}{text}: {reason}", hint=hint) from error
 
 
-def schema_in(given: Any, folder: Path) -> Any:
+def schema_in(given: Any, folder: Path, source: str) -> Any:
     """Give the schema of answers that a name, a JSON Schema or a model stands for."""
     from valar_batch.schemas import schema_from, schema_of
 
-    return schema_from(str(given), folder) if isinstance(given, str | Path) else schema_of(given)
+    try:
+        if isinstance(given, str | Path):
+            return schema_from(str(given), folder)
+        return schema_of(given)
+    except UsageError as error:
+        if not source:
+            raise
+        raise UsageError(f"{source}schema: {error.message}", hint=error.hint) from error
 
 
 def tools_in(given: Any, folder: Path, source: str) -> tuple[dict[str, Any], ...]:

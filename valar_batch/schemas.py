@@ -19,7 +19,7 @@ from valar_batch.core.validate import article
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import ModuleType
 
 IN_MODULE = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<path>[^\W\d][\w.]*)")
@@ -29,15 +29,16 @@ IN_MODULE = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<path>[^\W\d][\w.]*)")
 def schema_from(text: str, folder: Path) -> AnswerSchema:
     """Load what `--schema` names: a JSON file, relative to `folder`, or `package.module:Model`.
 
-    A module is found as `python -m` would find it, from the current folder. A file that is there
-    wins. Raises UsageError.
+    A module is found in `folder`, else as `python -m` would find it, from the current folder. A
+    file that is there wins. Raises UsageError.
     """
     path = folder / Path(text).expanduser()
     named = IN_MODULE.fullmatch(text)
     if named is None or path.is_file():
         return read_schema(document_in(path, text), path.stem)
-    with current_folder_on_path():
-        value = attribute(imported(named["module"]), named["path"])
+    folders = list(dict.fromkeys([folder.absolute(), Path.cwd()]))
+    with folders_on_path(folders):
+        value = attribute(imported(named["module"], folders), named["path"])
         return schema_of(value, named["path"].rpartition(".")[2])
 
 
@@ -104,26 +105,30 @@ def document_in(path: Path, text: str) -> Any:
 
 
 @contextlib.contextmanager
-def current_folder_on_path() -> Iterator[None]:
-    """Find modules as `python -m` does. What they print goes to standard error."""
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+def folders_on_path(folders: Sequence[Path]) -> Iterator[None]:
+    """Find modules in these folders first. What they print goes to standard error."""
+    added = list(map(str, folders))
+    sys.path[:0] = added
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(folder)
+        for folder in added:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(folder)
 
 
-def imported(name: str) -> ModuleType:
+def imported(name: str, folders: Sequence[Path]) -> ModuleType:
     """Import a module of the user's. Raises UsageError, whatever it raises."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(f"{missing}."):
-            hint = f"it is looked for in {Path.cwd()} and among the installed packages"
+            hint = (
+                f"it is looked for in {' and '.join(map(str, folders))} and among the installed "
+                "packages"
+            )
             raise UsageError(f"there is no module {missing}", hint=hint) from error
         message = f"{name} imports {missing}, which is not installed"
         raise UsageError(message, hint=f"install {missing}") from error

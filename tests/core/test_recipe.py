@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from valar_batch.core.answer_schema import AnswerSchema
 from valar_batch.core.problems import Problem
 from valar_batch.core.recipe import Recipe, Source, source_for
 from valar_batch.core.renderer import Renderer, RowRefused
@@ -272,6 +273,16 @@ def test_finished_requests_keep_their_params() -> None:
         "top_p": 0.5, "model": "other", "input": "x", "k": [1], "temperature": 0.0,
         "metadata": {"team": "a", "completion_window": "standard"},
     }  # fmt: skip
+
+
+def test_a_schema_takes_the_place_of_a_finished_requests_own() -> None:
+    """One schema laid over another would be neither; what else is in `text` stays."""
+    own = {"type": "json_schema", "name": "own", "schema": {"properties": {"z": {}}}}
+    row = {"params": {"model": "m", "input": "x", "text": {"format": own, "verbosity": "low"}}}
+    schema = AnswerSchema("label", {"type": "object", "properties": {"a": {}}})
+    params = json.loads(Renderer(Recipe(answer=schema), Source.ITEM).params(row))
+    assert params["text"] == {"verbosity": "low", "format": schema.text_format()}
+    assert row["params"]["text"]["format"] == own
 
 
 @pytest.mark.parametrize(

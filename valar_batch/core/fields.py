@@ -39,6 +39,19 @@ def overlaid(fields: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
+def without_path(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Give fields, whose names may be dotted paths, without what is at a path and below it."""
+    left: dict[str, Any] = {}
+    for name, value in fields.items():
+        if f"{name}.".startswith(f"{path}."):
+            continue
+        inner = path.removeprefix(f"{name}.")
+        left[name] = (
+            without_path(value, inner) if inner != path and isinstance(value, dict) else value
+        )
+    return left
+
+
 def without_nulls(value: Any) -> Any:
     """Give a value without the null fields of its objects."""
     if isinstance(value, dict):

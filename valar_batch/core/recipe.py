@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+PATHS = {
+    "model": "model",
+    "max_output_tokens": "max_output_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "reasoning_effort": "reasoning.effort",
+    "window": "metadata.completion_window",
+    "schema": "text.format",
+    "tools": "tools",
+}
+"""Where in the body the fields of a recipe go, in the order in which they are written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What the user asked for, apart from the input. None means: not in the request.
@@ -49,18 +62,19 @@ class Recipe:
     def fields(self) -> dict[str, Any]:
         """Give the constant fields of the body, in the order in which they are written."""
         fields: dict[str, Any] = {}
-        for path, value in (
-            ("model", self.model),
-            ("max_output_tokens", self.max_output_tokens),
-            ("temperature", self.temperature),
-            ("top_p", self.top_p),
-            ("reasoning.effort", self.reasoning_effort),
-            ("metadata.completion_window", self.window),
-            ("text.format", self.answer.text_format() if self.answer else None),
-            ("tools", list(self.tools) or None),
-        ):
-            if value is not None:
-                set_path(fields, path, value)
+        values = {
+            "model": self.model,
+            "max_output_tokens": self.max_output_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "reasoning_effort": self.reasoning_effort,
+            "window": self.window,
+            "schema": self.answer.text_format() if self.answer else None,
+            "tools": list(self.tools) or None,
+        }
+        for name, path in PATHS.items():
+            if values[name] is not None:
+                set_path(fields, path, values[name])
         for path, value in self.settings:
             if path.partition(".")[0] == "input":
                 raise UsageError(

@@ -244,6 +244,9 @@ class Renderer:
             value = self._parsed(value, "params")
         if not isinstance(value, dict):
             raise RowRefused(Problem("wrong type", "params", "params is not an object"))
+        if self.recipe.answer is not None and isinstance(value.get("text"), dict):
+            # A schema takes the place of the row's own; one of both would be neither.
+            value = {**value, "text": {k: v for k, v in value["text"].items() if k != "format"}}
         params = overlaid(value, self._fields)
         problems = check_params(params, windows=BATCH_WINDOWS)
         if problems:
