@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from tests.conftest import MODEL
+from tests.conftest import COMMAND, MODEL
 
 ROWS = [
     {"id": "A.1", "review": "Größer, “better”; 漢字 😀", "n": 9007199254740993, "tags": ["x", "y"]},
@@ -112,6 +114,32 @@ def test_a_closed_pipe_is_no_accident(tmp_path, cli) -> None:
     process.stdout.close()
     assert process.wait(60) == 141
     assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "said"),
+    [
+        (">&-", 141, ""),
+        ("2>&-", 0, ""),
+        ("<&-", 6, "error: standard input: there are no rows"),
+    ],
+)
+def test_streams_that_the_shell_closed(tmp_path, cli, closed, code, said) -> None:
+    """Data for nobody is a closed pipe; what is for the screen never comes among the data."""
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"prompt": "a"}\n')
+    command = [*COMMAND, "run", "-" if closed == "<&-" else path, "--model", MODEL, "--to", "-"]
+    process = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *map(str, command)],
+        env={**os.environ, "VALAR_BATCH_HOME": str(cli.home), **cli.environment},
+        capture_output=True,
+        check=False,
+    )
+    assert process.returncode == code
+    assert process.stderr.decode().startswith(said)
+    assert b"Traceback" not in process.stderr
+    rows = [json.loads(line)["status"] for line in process.stdout.splitlines()]
+    assert rows == (["completed"] if code == 0 else [])
 
 
 def test_many_batches_keep_every_row_in_order(tmp_path, cli, valar) -> None:
