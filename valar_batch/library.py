@@ -40,6 +40,7 @@ from valar_batch.progress import displaying
 from valar_batch.recipes import make_recipe
 from valar_batch.session import (
     Session,
+    check_apart,
     check_columns,
     check_output,
     find_run_or_batch,
@@ -169,6 +170,7 @@ def fetch(
     target, choice = target_of(to, options), choice_of(options)
     with reporting_to(options) as report, contextlib.ExitStack() as stack:
         the_run = shown = find(run, options, report)
+        check_apart(target, the_run.record.input.place, options.get("input"))
         check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
         given = options.get("input")
         path = None if given is None else os.fspath(given)
@@ -204,6 +206,7 @@ def run(
     """
     order, target, choice = order_of(input, options), target_of(to, options), choice_of(options)
     overwrite = bool(options.get("overwrite"))
+    check_apart(target, input)
     check_output(target, open_home().runs(), overwrite=overwrite)
     with reporting_to(options) as report:
         with session_on(order.target, report, options) as session:

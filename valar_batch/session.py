@@ -6,6 +6,7 @@ Nothing here knows the screen: what happens goes to the reporter, what goes wron
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -139,6 +140,20 @@ def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> Non
             f"{target.path} exists, and this run did not write it",
             hint="--overwrite replaces it, once the new file is complete",
         )
+
+
+def check_apart(target: Target, *inputs: object) -> None:
+    """Refuse to write over an input, or among the files of one. Raises UsageError."""
+    from valar_batch.formats.found import reads
+
+    for given in inputs:
+        if target.path is None or not isinstance(given, str | os.PathLike) or given == "-":
+            continue
+        if reads(os.fspath(given), target.path):
+            raise UsageError(
+                f"{target.path} is the input, or would be read as a part of it",
+                hint="name another file, in another folder where the input is a folder",
+            )
 
 
 def check_columns(run: Run, choice: Choice) -> None:

@@ -221,6 +221,22 @@ def test_an_output_that_exists_is_not_replaced(tmp_path, cli, valar) -> None:
     assert len(cli.json("list")) == 1
 
 
+def test_the_input_is_not_written_over(tmp_path, cli, valar) -> None:
+    """Not even with --overwrite, nor by a fetch, nor with a file that would join a folder's."""
+    path, folder = tmp_path / "in.csv", tmp_path / "folder"
+    path.write_text("a\nx\n")
+    folder.mkdir()
+    (folder / "in.csv").write_text("a\ny\n")
+    before = path.read_bytes(), sorted(folder.iterdir())
+    for given, to in ((path, path), (folder, folder / "out.csv"), (folder, f"{folder}/")):
+        done = cli("run", given, *GOOD, "--to", to, "--overwrite", code=2)
+        assert "is the input, or would be read as a part of it" in done.err
+    assert valar.executions()["total"] == 0
+    run = cli("submit", path, *GOOD).out.strip()
+    cli("fetch", run, "--to", path, "--overwrite", code=2)
+    assert (path.read_bytes(), sorted(folder.iterdir())) == before
+
+
 def test_a_home_that_cannot_be_used(tmp_path, cli) -> None:
     """A home that is a file is an error in words, with the variable that mends it."""
     path = tmp_path / "in.csv"

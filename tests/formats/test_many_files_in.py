@@ -14,6 +14,7 @@ from tests.formats.test_rows_in import read, said
 from valar_batch.core.problems import FileRows, Problem
 from valar_batch.core.reading import Reading
 from valar_batch.errors import InputError
+from valar_batch.formats.found import reads
 from valar_batch.formats.readers import open_input
 
 
@@ -179,6 +180,23 @@ def test_inputs_that_are_none(tmp_path):
         assert refused(tmp_path / kind).endswith(
             ": there are no rows | check that this is the right input"
         )
+
+
+def test_what_an_input_would_read(tmp_path):
+    """Its files, by any name for them, and those that would join them when it is read again."""
+    put(tmp_path / "in", {"a.csv": "a\n1\n", "deep/b.csv": "a\n1\n"})
+    (tmp_path / "link.csv").symlink_to(tmp_path / "in" / "a.csv")
+    (tmp_path / "alias").symlink_to(tmp_path / "in")
+    names = ("in/a.csv", "in/new.csv", "in/new.txt", "in/deep/new.csv", "new.csv", "in", "alias")
+
+    def read(text):
+        return [name for name in names if reads(str(tmp_path / text), tmp_path / name)]
+
+    assert read("in/a.csv") == read("link.csv") == ["in/a.csv"]
+    assert read("in") == read("alias") == ["in/a.csv", "in/new.csv", "in", "alias"]
+    assert read("in/*.csv") == ["in/a.csv", "in/new.csv"]
+    assert read("in/**/*.csv") == ["in/a.csv", "in/new.csv", "in/deep/new.csv"]
+    assert read("nothing.csv") == []
 
 
 D = decimal.Decimal

@@ -65,6 +65,7 @@ def command(
     from valar_batch.orders import rows_given
     from valar_batch.progress import reporting
     from valar_batch.session import (
+        check_apart,
         check_columns,
         check_output,
         find_run_or_batch,
@@ -75,6 +76,7 @@ def command(
     home = open_home()
     with reporting(screen.progress, quiet=screen.quiet) as report:
         run = find_run_or_batch(home, name, target.target, report)
+    check_apart(out, run.record.input.place, input_path)
     check_output(out, [run], overwrite=output.overwrite)
     rows, shown = rows_given(run, input_path, id_column, input_format), run
     with ExitStack() as stack:

@@ -36,10 +36,11 @@ def command(
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.render import problems_shown, say
     from valar_batch.cli.session import open_session
-    from valar_batch.session import check_columns, check_output, open_home
+    from valar_batch.session import check_apart, check_columns, check_output, open_home
 
     order = order_of(path, recipe, source, target, submission.name)
     out = output.target()
+    check_apart(out, path)
     check_output(out, list(open_home().runs()), overwrite=output.overwrite)
     with problems_shown(path), open_session(order.target, screen) as session:
         submitted = session.submit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 from pathlib import Path
@@ -44,6 +45,8 @@ def find(text: str, *, any_name: bool = False) -> Found:
     With `any_name`, every visible file of a folder counts, not only those whose names tell their
     format. Raises InputError where there are none.
     """
+    if not text:
+        raise InputError("the input has no name", hint="give a file, a folder, a pattern, or -")
     path = Path(text)
     if path.is_dir():
         return in_folder(path, any_name=any_name)
@@ -76,6 +79,22 @@ def in_folder(folder: Path, *, any_name: bool) -> Found:
         raise InputError(f"{folder}: the folder has no data files", hint=hint)
     left_out = [name for name in names if name not in set(chosen)]
     return Found([(str(folder / name), name) for name in chosen], left_out)
+
+
+def reads(text: str, path: Path) -> bool:
+    """Whether an input of this name has a file at `path`, or would have one that is put there."""
+    source, place = Path(text), path.resolve()
+    if source.is_dir():
+        folder = source.resolve()
+        is_told = told_by_name(place.name) is not None
+        return place == folder or (place.parent == folder and is_told)
+    if os.path.lexists(text) or not glob.has_magic(text):
+        return source.exists() and path.exists() and source.samefile(path)
+    root = Path(*fixed_parts(source))
+    pattern = str(root.resolve() / source.relative_to(root)).replace("**/", "**")
+    if "**" in pattern:
+        return fnmatch.fnmatch(str(place), pattern)
+    return place.match(pattern)
 
 
 def is_file(path: Path) -> bool:

@@ -48,6 +48,11 @@ class InputRecord(msgspec.Struct, frozen=True):
         """Whether it can be read again."""
         return Path(self.path).is_absolute()
 
+    @property
+    def place(self) -> str | None:
+        """Its path, where it is on the disk."""
+        return self.path if self.is_on_disk else None
+
     def has_rows_of(self, other: InputRecord) -> bool:
         """Whether these are the same rows, wherever they are."""
         mine, others = (self.digest, self.format, self.reading), (other.digest, other.format)
