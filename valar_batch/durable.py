@@ -60,5 +60,9 @@ def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None
         sync_file(aside)
         aside.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(aside)):
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)

@@ -217,6 +217,7 @@ def test_names_that_are_nothing(cli, valar, submitted, make_cli) -> None:
     done = cli("status", "batch_nowhere", code=1)
     assert "no run 'batch_nowhere'" in done.err
     assert f"no such batch at {valar.base_url} with this key" in done.err
+    assert "the run has no name" in cli("fetch", "", "--to", "-", code=1).err
     assert "no run 'run-none'" in cli("fetch", "run-none", "--to", "-", code=1).err
     done = cli.elsewhere(cli.home, VALAR_API_KEY="")("status", "batch_nowhere", code=1)
     assert "VALAR_API_KEY is not set" in done.err

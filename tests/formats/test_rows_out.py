@@ -372,6 +372,10 @@ def test_targets(tmp_path, monkeypatch, text, options, expected):
         ("a", ("xml",), ("--format xml: there is no such output format"
             " | one of parquet, arrow, jsonl, csv, tsv")),
         ("no/a.csv", (), "no/a.csv: the folder no does not exist | mkdir -p no"),
+        ("file.csv/", (), ("file.csv/: what is there is a file, not a folder"
+            " | name another; - is the standard output")),
+        ("/dev/null", ("csv",), ("/dev/null: what is there is no file"
+            " | name another; - is the standard output")),
         ("a.csv", (None, "snappy"), ("--compression snappy: csv does not have it"
             " | one of none, gzip, zstd")),
         ("a.csv", (None, None, 9), ("--row-group-size 9: it is a number of rows in Parquet and"
@@ -385,6 +389,7 @@ def test_targets(tmp_path, monkeypatch, text, options, expected):
 def test_targets_that_cannot_be(tmp_path, monkeypatch, text, options, message):
     """Each refusal says what would do."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.csv").touch()
     with pytest.raises(UsageError) as error:
         output_target(text, *options)
     assert f"{error.value.message} | {error.value.hint}" == message

@@ -137,7 +137,7 @@ def told_by_text(source: Source, reading: Reading) -> str:
     Standard input whose first line does not tell is CSV.
     """
     head = source.head()
-    if not head and source.path is None:
+    if not head:
         raise no_rows(source.name)
     text = head.lstrip(BLANK)
     if text.startswith(b"{") or is_array(text):

@@ -106,6 +106,10 @@ def check(text: str, path: Path | None, chosen: str, *, is_folder: bool) -> None
     if is_folder and chosen != "parquet":
         hint = f"name a file in it, as in {path / 'answers'}.{chosen}"
         raise UsageError(f"{text}: a folder holds Parquet files, not {chosen}", hint=hint)
+    if path.exists() and not (path.is_dir() or (path.is_file() and not is_folder)):
+        what = "is a file, not a folder" if path.is_file() else "is no file"
+        hint = "name another; - is the standard output"
+        raise UsageError(f"{text}: what is there {what}", hint=hint)
     if not path.parent.is_dir():
         message = f"{text}: the folder {path.parent} does not exist"
         raise UsageError(message, hint=f"mkdir -p {path.parent}")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+SHOWN_IDS = 10
+
+
 class Home:
     """`$VALAR_BATCH_HOME`: made on first use, readable by its owner alone."""
 
@@ -60,6 +63,8 @@ class Home:
 
         Raises StateError where several could be meant, or where there is no run at all.
         """
+        if name == "":
+            raise StateError("the run has no name", hint="leave it out to mean the latest run")
         if name is not None and (self.runs_path / name / "run.json").exists():
             return Run(self.runs_path / name)
         known = list(self.runs())
@@ -75,8 +80,9 @@ class Home:
                 return run
         matches = [run for run in known if run.id.startswith(name)]
         if len(matches) > 1:
-            ids = ", ".join(run.id for run in matches)
-            raise StateError(f"{name!r} could be any of: {ids}", hint="give more of the id")
+            ids = ", ".join(run.id for run in matches[:SHOWN_IDS])
+            more = ", …" if len(matches) > SHOWN_IDS else ""
+            raise StateError(f"{name!r} could be any of: {ids}{more}", hint="give more of the id")
         return matches[0] if matches else None
 
     def find(self, name: str | None) -> Run:
