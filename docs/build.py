@@ -2,11 +2,11 @@
 
     python docs/build.py
 
-`cli.md` comes from the program's own options. A page's `sh` blocks are run as they stand; in its
-`console` blocks each line after `$ ` is run, and what is below it is what the program printed. All
-of a page runs in one shell, on a terminal, in a temporary folder with a copy of the samples and a
-home of its own. The pictures are such runs, drawn as the terminal looked at the end. The notebook
-is run by this Python, in such a folder too.
+`cli.md` comes from the program's own options. A page's `sh` and `python` blocks are run as they
+stand; in its `console` blocks each line after `$ ` is run, and what is below it is what the program
+printed. All of a page runs in one shell, on a terminal, in a temporary folder with a copy of the
+samples and a home of its own. The pictures are such runs, drawn as the terminal looked at the end.
+The notebook is run by this Python, in such a folder too.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CLI_PAGE = DOCS / "cli.md"
+VALUE_TYPES_PAGE = DOCS / "value-types.md"
 PAGES = (ROOT / "README.md", DOCS / "guide.md", ROOT / "samples" / "README.md")
 """The pages whose commands are run."""
 NOTEBOOK = ROOT / "samples" / "notebook.ipynb"
@@ -276,18 +277,25 @@ class Block:
     end: int
 
     def commands(self) -> list[str]:
-        """Give what is to be run: an `sh` block at once, a `console` block line by line."""
+        """Give what is to be run: a block at once, a `console` block line by line."""
         if self.language == "sh":
             return [self.text.rstrip("\n")]
+        if self.language == "python":
+            return [f"python - <<'END'\n{self.text}END"]
         found = re.findall(r"^\$ (.*(?:\\\n.*)*)", self.text, re.MULTILINE)
         return [re.sub(r"\\\n> ", "\\\n", command) for command in found]
+
+
+RUN = re.compile(r"^```(sh|console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: str) -> list[Block]:
     """Find the blocks of a page that are run."""
     return [
         Block(match[1], match[2], match.start(2), match.end(2))
-        for match in re.finditer(r"^```(sh|console)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        for match in re.finditer(
+            r"^```(sh|console|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+        )
     ]
 
 
@@ -420,6 +428,23 @@ def write_notebook() -> None:
     nbformat.write(run_notebook(notebook), NOTEBOOK)
 
 
+# The table of value types
+
+
+def value_types() -> str:
+    """Compute the text of `value-types.md`, by runs through every format."""
+    with sandbox() as folder:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "tests.value_types", str(folder)],
+            cwd=ROOT,
+            env=environment(folder),
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=True,
+        )
+    return done.stdout
+
+
 def main() -> None:
     """Write everything anew."""
     CLI_PAGE.write_text(cli_reference(), "utf-8")
@@ -430,6 +455,7 @@ def main() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(picture(commands, name), "utf-8")
     write_notebook()
+    VALUE_TYPES_PAGE.write_text(value_types(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -132,11 +132,11 @@ def test_a_refusal_by_valar_names_the_file(tmp_path, cli) -> None:
     assert "b.jsonl row 2, model: " in done.err
 
 
-def test_files_that_changed_while_unsent(tmp_path, make_cli) -> None:
+def test_files_that_changed_while_unsent(tmp_path, make_cli, valar) -> None:
     """A pattern that matches another file now is an input that has changed."""
     folder = put(tmp_path / "in", {"a.csv": "a\nx\n"})
-    cli = make_cli(None, VALAR_API_KEY="k", VALAR_BASE_URL="http://127.0.0.1:9/v1")
-    cli("submit", folder, *GOOD, code=1)
+    cli = make_cli(valar, VALAR_API_KEY="not-the-key")
+    cli("submit", folder, *GOOD, code=5)
     put(folder, {"b.csv": "a\ny\n"})
     done = cli("submit", folder, *GOOD, code=1)
     assert "the input has changed" in done.err

@@ -333,3 +333,17 @@ def test_a_row_group_of_any_size_is_read_in_parts(tmp_path, kind):
         most = max(most, pa.total_allocated_bytes() - before)
     assert seen == rows
     assert most < whole / 2
+
+
+def test_text_that_is_no_utf8(tmp_path):
+    """Arrow does not look at the bytes of its text: they are looked at before anything is sent."""
+    texts = pa.array([b"a", b"\xff\xfe"]).view(pa.string())
+    path = str(tmp_path / "x.parquet")
+    for array in (texts, texts.dictionary_encode()):
+        pq.write_table(pa.table({"n": [1, 2], "t": array}), path)
+        with pytest.raises(InputError) as error:
+            read(open_input(path), set())
+        assert said(error).replace(path, "X") == (
+            "X: cannot be read as Parquet: column 't': Invalid UTF8 sequence at string index 1"
+            " | check that the file is complete and that it is Parquet"
+        )

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
+from valar_batch.cli.grouping import INPUT, option
 from valar_batch.cli.lookup import RunOrBatchArgument
-from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions, option
-
-INPUT = "Input"
+from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions
 
 
 def command(

@@ -27,7 +27,7 @@ from valar_batch.cli import (
     validate,
 )
 from valar_batch.cli.exit_status import Exit, status_of_error
-from valar_batch.cli.options import grouped
+from valar_batch.cli.grouping import grouped
 from valar_batch.errors import StateError, ValarBatchError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from valar_batch.cli.exit_status import Exit
-from valar_batch.cli.options import InputOptions, RecipeOptions, TargetOptions
+from valar_batch.cli.options import InputOptions, TargetOptions
+from valar_batch.cli.recipe_options import RecipeOptions
 from valar_batch.cli.submit import InputArgument, order_of
 from valar_batch.errors import UsageError
 

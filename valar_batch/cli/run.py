@@ -9,11 +9,11 @@ import typer
 from valar_batch.cli.options import (
     InputOptions,
     OutputOptions,
-    RecipeOptions,
     ScreenOptions,
     SubmitOptions,
     TargetOptions,
 )
+from valar_batch.cli.recipe_options import RecipeOptions
 from valar_batch.cli.submit import InputArgument, order_of, what_was_sent
 
 

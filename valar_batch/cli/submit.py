@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valar_batch.cli.options import (
-    InputOptions,
-    RecipeOptions,
-    ScreenOptions,
-    SubmitOptions,
-    TargetOptions,
-)
+from valar_batch.cli.options import InputOptions, ScreenOptions, SubmitOptions, TargetOptions
+from valar_batch.cli.recipe_options import RecipeOptions
 
 if TYPE_CHECKING:
     from valar_batch.flow.requests import Order

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from valar_batch.cli.exit_status import Exit
-from valar_batch.cli.options import InputOptions, RecipeOptions, ScreenOptions, TargetOptions
+from valar_batch.cli.options import InputOptions, ScreenOptions, TargetOptions
+from valar_batch.cli.recipe_options import RecipeOptions
 from valar_batch.cli.submit import InputArgument, order_of
 
 

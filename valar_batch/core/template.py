@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from valar_batch.core.problems import Problem
+from valar_batch.core.times import timedelta_text
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,6 +166,8 @@ def text_of(value: Any) -> str:
             return value.text
         case datetime.date() | datetime.time():
             return value.isoformat()
+        case datetime.timedelta():
+            return timedelta_text(value)
         case bool() | list() | dict():
             return json_text(value)
         case bytes():
@@ -205,4 +208,4 @@ def _exact(value: Any) -> Any:
         return orjson.Fragment(value.text)
     if isinstance(value, bytes):
         raise TypeError("a binary value cannot be written into a prompt")
-    return str(value)
+    return timedelta_text(value) if isinstance(value, datetime.timedelta) else str(value)

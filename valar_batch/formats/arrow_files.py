@@ -240,12 +240,24 @@ class Pieced:
                 texts = [None if value is None else encode(value) for value in found]
                 columns.append(pa.array(texts, field.type))
             else:
-                columns.append(kept_array(array, field.type))
+                columns.append(validated(kept_array(array, field.type), name))
                 found = python_values(columns[-1]) if name in self._wanted else []
             if name in self._wanted:
                 values[name] = found
         kept = pa.StructArray.from_arrays(columns, fields=self._fields)
         return Piece(kept, rows_of(values, batch.num_rows), None)
+
+
+def validated(array: pa.Array[Any], name: str) -> pa.Array[Any]:
+    """Make sure that a column can be written: Arrow checks neither its text nor its values.
+
+    Raises pa.ArrowInvalid.
+    """
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise pa.ArrowInvalid(f"column {name!r}: {error}") from error
+    return array
 
 
 def rows_of(columns: dict[str, list[Any]], count: int) -> list[dict[str, Any] | Problem]:

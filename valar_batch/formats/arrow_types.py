@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from valar_batch.core.times import date_text, duration_text, time_text, timestamp_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -108,7 +110,8 @@ def python_values(array: pa.Array[Any]) -> list[Any]:
     try:
         values = cast(array, replaced(array.type, without_nanoseconds)).to_pylist()
     except (ValueError, OverflowError):  # pa.ArrowInvalid is a ValueError
-        values = cast(array, replaced(array.type, as_text)).to_pylist()
+        counts = cast(array, replaced(array.type, as_count))
+        values = [with_times_as_text(value, array.type) for value in counts.to_pylist()]
     return values
 
 
@@ -126,9 +129,36 @@ def without_nanoseconds(kind: pa.DataType) -> pa.DataType:
     return pa.time64("us") if kind == pa.time64("ns") else kind
 
 
-def as_text(kind: pa.DataType) -> pa.DataType:
-    """Give the type in which a time is text."""
-    return pa.string() if pa.types.is_temporal(kind) else kind
+def as_count(kind: pa.DataType) -> pa.DataType:
+    """Give the type in which a time is a number of its units."""
+    if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
+        return pa.int32() if kind.bit_width == 32 else pa.int64()
+    return kind
+
+
+def with_times_as_text(value: Any, kind: pa.DataType) -> Any:
+    """Give a value of a type, whose times are counts, with text in their place."""
+    if value is None:
+        return None
+    match kind:
+        case pa.TimestampType():
+            zone = None if kind.tz is None else pa.lib.string_to_tzinfo(kind.tz)
+            return timestamp_text(value, kind.unit, zone)
+        case pa.Time32Type() | pa.Time64Type():
+            return time_text(value, kind.unit)
+        case pa.DurationType():
+            return duration_text(value, kind.unit)
+        case pa.StructType():
+            return {f.name: with_times_as_text(value[f.name], f.type) for f in kind}
+        case pa.MapType():
+            kinds = kind.key_type, kind.item_type
+            return [tuple(map(with_times_as_text, pair, kinds)) for pair in value]
+        case _ if pa.types.is_date(kind):
+            return date_text(value if kind == pa.date32() else value // 86_400_000)
+        case _ if isinstance(value, list):
+            return [with_times_as_text(item, kind.value_type) for item in value]
+        case _:
+            return value
 
 
 def replaced(kind: pa.DataType, replace: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:

@@ -14,6 +14,7 @@ import msgspec
 import orjson
 import pyarrow as pa
 
+from valar_batch.core.times import timedelta_text
 from valar_batch.formats.arrow_types import cast, python_values
 from valar_batch.formats.schema import is_json_text
 
@@ -68,7 +69,7 @@ def json_values(kept: pa.Array[Any], schema: pa.Schema) -> Iterator[Mapping[str,
     """Give each row's values as JSON, by column; a column that a line of JSON lacks is absent."""
     if not isinstance(kept, pa.StructArray):
         for line in raw_lines(kept):
-            yield {name: bytes(raw) for name, raw in decode_texts(line).items()}
+            yield {name: bytes(value) for name, value in decode_texts(line).items()}
         return
     for values in encodable_rows(kept, schema):
         yield dict(zip(schema.names, map(encode, values), strict=True))
@@ -89,9 +90,19 @@ def to_text_columns(kept: pa.Array[Any], schema: pa.Schema) -> list[pa.Array[Any
     What comes from a line of JSON is written as it stands there, so 1.10 stays 1.10.
     """
     if isinstance(kept, pa.StructArray):
-        return list(map(text_column, kept.flatten()))
+        return [
+            pa.array(map(bare, map(raw, array.to_pylist())), LARGE)
+            if is_json_text(field)
+            else text_column(array)
+            for array, field in zip(kept.flatten(), schema, strict=True)
+        ]
     texts = list(map(decode_texts, raw_lines(kept)))
     return [pa.array([bare(row.get(name)) for row in texts], LARGE) for name in schema.names]
+
+
+def raw(text: str | None) -> msgspec.Raw | None:
+    """Give JSON text as it would be found in a line."""
+    return None if text is None else msgspec.Raw(text.encode())
 
 
 def fragment(text: str | None) -> orjson.Fragment | None:
@@ -105,15 +116,15 @@ def raw_lines(kept: pa.Array[Any]) -> list[bytes]:
     return [EMPTY if line is None else line for line in lines] if kept.null_count else lines
 
 
-def json_text(raw: msgspec.Raw | None) -> bytes | None:
+def json_text(value: msgspec.Raw | None) -> bytes | None:
     """Give a value's JSON text; None for null and for what is absent."""
-    text = b"null" if raw is None else bytes(raw)
+    text = b"null" if value is None else bytes(value)
     return None if text == b"null" else text
 
 
-def bare(raw: msgspec.Raw | None) -> bytes | str | None:
+def bare(value: msgspec.Raw | None) -> bytes | str | None:
     """Give a value as text: a JSON string is what it says, anything else its JSON text."""
-    text = json_text(raw)
+    text = json_text(value)
     if text is not None and text.startswith(b'"'):
         return msgspec.json.decode(text, type=str)
     return text
@@ -142,9 +153,16 @@ def plain_text(value: Any) -> str:
         return base64.b64encode(value).decode()
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return str(value)
+    return timedelta_text(value) if isinstance(value, datetime.timedelta) else str(value)
 
 
 def encode(value: Any) -> bytes:
     """Write JSON."""
-    return orjson.dumps(value, default=plain_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    return orjson.dumps(value, default=jsonable, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def jsonable(value: Any) -> Any:
+    """Give what JSON has a form for: an interval is an object, all else text."""
+    if isinstance(value, pa.MonthDayNano):
+        return dict(zip(("months", "days", "nanoseconds"), value, strict=True))
+    return plain_text(value)

@@ -14,7 +14,10 @@ from valar_batch.progress.steps import WIDTH, Step, describe, steps_of
 if TYPE_CHECKING:
     from valar_batch.flow.events import Event
 
-STYLE = "margin:0;background:none;color:inherit;line-height:1.4;white-space:pre-wrap"
+STYLE = (
+    "margin:0;background:none;color:inherit;font-family:var(--jp-code-font-family,monospace);"
+    "font-size:13px;line-height:1.4;white-space:pre-wrap;word-break:normal"
+)
 
 SECONDS = 0.2
 """Between two changes of what is shown."""
