@@ -323,7 +323,7 @@ def test_block_boundaries_change_nothing(tmp_path, monkeypatch, block, name):
         ("x.txt", b"a\n", ("X: neither name nor content says what it is"
             " | say what it is with --input-format jsonl|csv|tsv|parquet|arrow")),
         ("x.csv", b"a,,b,\n1,2,3,4", ("X: the header has no name for column 2, 4"
-            " | the first line must name every column, or say --no-header")),
+            " | the first line must name the columns, or say --no-header")),
         ("x.csv", b"a,b,a,b,c\n", ("X: the header names 'a', 'b' more than once"
             " | give every column its own name")),
         ("x.csv", b'a,b\n1,"2\n3,4\n', ("X: the CSV cannot be followed in the row that begins in"

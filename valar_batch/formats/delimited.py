@@ -201,10 +201,14 @@ def text_lines(source: Source) -> Iterator[str]:
 
 
 def checked(header: list[str], name: str) -> list[str]:
-    """Give the header of the input `name`. Raises InputError where it does not name the columns."""
-    if empty := [str(place) for place, column in enumerate(header, 1) if not column.strip()]:
+    """Give the header of the input `name`. Raises InputError where it does not name the columns.
+
+    One name may be empty: so pandas and R write an index, and so a header ends in a comma.
+    """
+    empty = [str(place) for place, column in enumerate(header, 1) if not column.strip()]
+    if len(empty) > 1:
         message = f"{name}: the header has no name for column {', '.join(empty)}"
-        raise InputError(message, hint="the first line must name every column, or say --no-header")
+        raise InputError(message, hint="the first line must name the columns, or say --no-header")
     if double := [column for column, count in Counter(header).items() if count > 1]:
         message = f"{name}: the header names {', '.join(map(repr, double))} more than once"
         raise InputError(message, hint="give every column its own name")
