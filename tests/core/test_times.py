@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from valar_batch.core.template import Template
 from valar_batch.core.times import (
     MICROSECOND,
     date_text,
@@ -99,3 +100,9 @@ def test_durations_of_python(duration) -> None:
         int(days.removesuffix("D") or 0), int(whole or 0), int(fraction.ljust(6, "0"))
     )
     assert (-back if sign else back) == duration
+
+
+def test_durations_in_a_prompt() -> None:
+    """A prompt has the same text, by itself and within a list."""
+    row = {"d": datetime.timedelta(1, 7384), "l": [datetime.timedelta(0)]}
+    assert Template("{{ d }} {{ l }}", "prompt", None).render(row) == 'P1DT7384S ["P0D"]'
