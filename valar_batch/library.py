@@ -167,7 +167,7 @@ def fetch(
     Without `wait`, rows whose answer is not there yet are `pending`. This never sends anything;
     once all answers are here it needs neither key nor network.
     """
-    target, choice = target_of(to, options), choice_of(options)
+    target, choice, most = target_of(to, options), choice_of(options), concurrency_of(options)
     with reporting_to(options) as report, contextlib.ExitStack() as stack:
         the_run = shown = find(run, options, report)
         check_apart(target, the_run.record.input.place, options.get("input"))
@@ -180,7 +180,7 @@ def fetch(
         join = Join(shown, target, choice, report)
         if not the_run.is_collected():
             with session_on(the_run.record.target, report, options, the_run) as session:
-                collect(session, the_run, join, options, wait=wait)
+                collect(session, the_run, join, most, wait=wait)
         return deliver(the_run, target, join, report)
 
 
@@ -205,7 +205,7 @@ def run(
     after a crash, it goes on where it was.
     """
     order, target, choice = order_of(input, options), target_of(to, options), choice_of(options)
-    overwrite = bool(options.get("overwrite"))
+    overwrite, most = bool(options.get("overwrite")), concurrency_of(options)
     check_apart(target, input)
     check_output(target, open_home().runs(), overwrite=overwrite)
     with reporting_to(options) as report:
@@ -217,7 +217,7 @@ def run(
                 announce=lambda run: check_columns(run, choice),
             )
             join = Join(submitted.run, target, choice, report)
-            collect(session, submitted.run, join, options, wait=True)
+            collect(session, submitted.run, join, most, wait=True)
         return deliver(submitted.run, target, join, report)
 
 
@@ -306,12 +306,17 @@ def find(
     return find_run_or_batch(open_home(), name, target, report, options.get("api_key"))
 
 
-def collect(
-    session: Session, run: RunFolder, join: Join, options: Mapping[str, Any], *, wait: bool
-) -> None:
+def concurrency_of(options: FetchKeywords | RunKeywords) -> int:
+    """Read how many results are fetched at a time."""
+    most = options.get("concurrency")
+    if most is not None and most < 1:
+        raise UsageError(f"concurrency is at least 1, not {most}")
+    return most or 200
+
+
+def collect(session: Session, run: RunFolder, join: Join, concurrency: int, *, wait: bool) -> None:
     """Bring the answers home."""
-    most = options.get("concurrency") or 200
-    session.collect(run, concurrency=most, wait=wait, on_collected=join.on_collected)
+    session.collect(run, concurrency=concurrency, wait=wait, on_collected=join.on_collected)
 
 
 def deliver(run: RunFolder, target: Target, join: Join, report: Reporter) -> pa.Table | Written:

@@ -92,7 +92,10 @@ def find_run_or_batch(
 def foreign_batch(
     home: Home, batch_id: str, target: str, report: Reporter, api_key: str | None
 ) -> Run:
-    """Give a batch from elsewhere; where it is not known here yet, the target is asked."""
+    """Give a batch from elsewhere; where it is not known here yet, the target is asked.
+
+    Where that cannot be asked, a batch of this id that is known from another target is meant.
+    """
     from valar_batch.flow.foreign import known_foreign, take_foreign
 
     known = known_foreign(home, target, batch_id)
@@ -102,6 +105,9 @@ def foreign_batch(
         with connected(target, home, api_key) as connection, calling(connection, report) as valar:
             return take_foreign(home, target, batch_id, valar)
     except UsageError as error:
+        known = next((run for run in home.foreign() if run.record.name == batch_id), None)
+        if known is not None:
+            return known
         raise StateError(
             f"no run {batch_id!r} in {home.path}, and {target} cannot be asked for such a batch: "
             f"{error.message}",

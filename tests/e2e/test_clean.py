@@ -100,6 +100,7 @@ def test_what_was_not_fetched_stays(cli, runs, tmp_path, valar) -> None:
     """A named run that is not finished stays, exit 1; with --unfetched it goes, and is not paid."""
     done = cli("clean", "mine", "--remove", code=1)
     assert "removed 0 runs" in done.err
+    assert "stay, unless --unfetched is given" in done.err
     assert here(cli) == set(runs.values())
     done = cli("clean", "mine", "--remove", "--unfetched")
     assert f"{runs['sent']}: lost 4 answers not all fetched, which stay at Valar" in done.err

@@ -212,6 +212,17 @@ def test_a_batch_of_a_retry(serve, make_cli, tmp_path) -> None:
     assert [(row["id"], row["a"]) for row in rows] == [(row["id"], row["a"]) for row in failed]
 
 
+def test_a_known_batch_needs_no_target(cli, valar, tmp_path) -> None:
+    """Once its answers are here, a batch is found by its id alone, as a run is."""
+    batch, out = post(valar, ["a", "b"]), tmp_path / "out.jsonl"
+    cli("fetch", batch, "--to", out)
+    before = out.read_bytes()
+    bare = cli.elsewhere(cli.home, VALAR_BASE_URL="", VALAR_API_KEY="")
+    bare("fetch", batch, "--to", out)
+    assert out.read_bytes() == before
+    assert bare.json("status", batch)["target"] == valar.base_url
+
+
 def test_names_that_are_nothing(cli, valar, submitted, make_cli) -> None:
     """No run, no batch: one clear error; without a key, it says that Valar could not be asked."""
     done = cli("status", "batch_nowhere", code=1)

@@ -14,6 +14,7 @@ import pytest
 from tests.formats.test_rows_in import read, said
 from valar_batch.core.problems import Problem
 from valar_batch.core.template import decode_json
+from valar_batch.core.validate import article
 from valar_batch.errors import InputError, UsageError
 from valar_batch.formats.readers import open_input
 
@@ -182,7 +183,7 @@ def test_what_is_no_input(given):
     with pytest.raises(UsageError) as error:
         open_input(given)
     assert said(error) == (
-        f"the input is a {type(given).__name__}, which gives no rows"
+        f"the input is {article(type(given).__name__)}, which gives no rows"
         " | give a path, a table or frame, or an iterable of dicts"
     )
 

@@ -153,6 +153,7 @@ def test_what_is_there_now(tickets, home, serve, monkeypatch) -> None:
         ({"batch_size": 100_001}, "UsageError", "100,000", ""),
         ({"temperature": 9}, "UsageError", "between 0 and 2", ""),
         ({"local": True, "base_url": "https://a/v1"}, "UsageError", "two targets", "one of them"),
+        ({"concurrency": 0}, "UsageError", "concurrency is at least 1, not 0", ""),
         ({"progress": "loud"}, "UsageError", "auto, bar, plain or none", ""),
         ({"to": "-"}, "UsageError", "command line", "leave it out"),
         ({"to": "rows.txt"}, "UsageError", "does not say which format", ".parquet"),

@@ -124,4 +124,6 @@ def conclude(found: Sequence[Entry], *, removed: bool) -> None:
     elif going:
         say(f"{plural(len(going), 'run')}, {size}: would go with --remove")
     else:
-        say("nothing would go; runs that are not finished stay, unless --unfetched is given")
+        say("nothing would go")
+    if any(entry.loses and not entry.goes for entry in found):
+        say("runs that are not finished stay, unless --unfetched is given")

@@ -245,7 +245,7 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def article(noun: str) -> str:
-    """Put a or an before a JSON type's name; null needs none."""
+    """Put a or an before a type's name; null needs none."""
     if noun == "null":
         return noun
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -51,7 +51,8 @@ def named_rows(run: Run, path: Path, folder: Path) -> bytearray:
         ids = [repr(i) for n, i in enumerate(read_ids(run, path), 1) if n in places]
         more = ", …" if unknown > len(ids) else ""
         raise InputError(
-            f"{path} names {unknown:,} custom_ids that {run.id} does not have: "
+            f"{path} names {unknown:,} {'custom_id' if unknown == 1 else 'custom_ids'} that "
+            f"{run.id} does not have: "
             f"{', '.join(ids)}{more}",
             hint="custom_ids are those in the column custom_id of the run's own output",
         )

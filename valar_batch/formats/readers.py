@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from valar_batch.core.reading import Dialect, Reading, sniff
+from valar_batch.core.validate import article
 from valar_batch.errors import InputError, UsageError
 from valar_batch.formats.arrow_files import ArrowFiles, ParquetFiles
 from valar_batch.formats.delimited import CsvFiles
@@ -81,7 +82,7 @@ def in_memory(given: object) -> Reader:
         part, family = dict_rows(given)
         return Reader(part.name, [part], family)
     kind = type(given).__name__
-    message = f"the input is a {kind}, which gives no rows"
+    message = f"the input is {article(kind)}, which gives no rows"
     raise UsageError(message, hint="give a path, a table or frame, or an iterable of dicts")
 
 
