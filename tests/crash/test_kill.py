@@ -304,7 +304,7 @@ def test_kill_the_server(tmp_path, slow, make_cli) -> None:
         time.sleep(0.3 + 0.2 * n)
         slow.stop(signal.SIGKILL)
         slow.start()
-        assert process.wait(60) == 0, process.stderr.read()
+        assert process.wait(300) == 0, process.stderr.read()
         work.check()
     judge(slow, 5)
 
