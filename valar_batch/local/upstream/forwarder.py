@@ -1,0 +1,211 @@
+"""One request to the upstream, over whichever endpoint it has, until there is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from valar_batch.core.backoff import backoff_delay
+from valar_batch.errors import ApiError, RateLimited, RemoteError, RequestRefused, ServerFault
+from valar_batch.local.upstream.answering import (
+    answer_of_completion,
+    answer_of_response,
+    failure,
+)
+from valar_batch.local.upstream.asking import (
+    NEW_LIMIT,
+    OLD_LIMIT,
+    chat_body,
+    responses_body,
+)
+from valar_batch.local.upstream.outlook import (
+    MOST_TRIES,
+    Outlook,
+    Unreached,
+    outlook,
+    reason,
+)
+from valar_batch.local.upstream.streaming import Assembly, deltas_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    from valar_batch.local.upstream.answering import RealAnswer
+    from valar_batch.local.upstream.link import Link
+    from valar_batch.local.upstream.streaming import Delta
+
+logger = logging.getLogger(__name__)
+
+RESPONSES = "/responses"
+CHAT = "/chat/completions"
+MISSING = frozenset({404, 405, 501})
+"""What a server answers where it has no such endpoint."""
+SAID_AFTER = 3
+"""Pauses of one request until the log says that requests wait: most faults are over by then."""
+
+
+class Forwarder:
+    """Forwards checked Responses params, at most `concurrency` at a time.
+
+    With a `model` every request goes to that one, else to the one that it names.
+    """
+
+    def __init__(self, link: Link, *, concurrency: int, model: str | None = None) -> None:
+        self._link = link
+        self._model = model
+        self._slots = asyncio.Semaphore(concurrency)
+        self._probing = asyncio.Lock()
+        self._has: dict[str, bool] = {}
+        self._new_limit: set[str] = set()
+        self._is_waiting = False
+
+    async def answer(self, params: Mapping[str, Any], suffix: str) -> RealAnswer:
+        """Give what becomes of a request, however long it takes.
+
+        Items that the upstream gives no ids get some that end in `suffix`.
+        """
+        tries = pauses = 0
+        while True:
+            try:
+                async with self._slots:
+                    answer = await self._ask(params, suffix)
+            except RemoteError as error:
+                next_step = outlook(error)
+                tries += next_step is Outlook.TRY_AGAIN
+                if next_step is Outlook.GIVE_UP or tries == MOST_TRIES:
+                    return self.failed(params, error)
+                if isinstance(error, Unreached):
+                    self._has.clear()  # another server may come up in its place
+                pauses += 1
+                await self._pause(error, pauses)
+            else:
+                self._came_back()
+                return answer
+
+    async def stream(
+        self, params: Mapping[str, Any], suffix: str
+    ) -> AsyncGenerator[Delta | RealAnswer, None]:
+        """Give the deltas of a chat as they come, and at the end the whole answer.
+
+        Somebody waits at the other end, so after a few tries without a beginning, or when the
+        answer breaks off, this ends with the failure.
+        """
+        for attempt in range(1, MOST_TRIES + 1):
+            has_begun = False
+            try:
+                async with self._slots, contextlib.aclosing(self._deltas(params, suffix)) as events:
+                    async for event in events:
+                        has_begun = True
+                        yield event
+            except RemoteError as error:
+                if has_begun or attempt == MOST_TRIES or outlook(error) is Outlook.GIVE_UP:
+                    yield self.failed(params, error)
+                    return
+                await self._pause(error, attempt)
+            else:
+                self._came_back()
+                return
+
+    def failed(self, params: Mapping[str, Any], error: RemoteError) -> RealAnswer:
+        """Give what becomes of a request after an error that is its last."""
+        code = error.status if isinstance(error, ApiError) else "upstream_error"
+        return failure(self._model_for(params), error.message, code)
+
+    def _model_for(self, params: Mapping[str, Any]) -> str:
+        return self._model or str(params["model"])
+
+    async def _ask(self, params: Mapping[str, Any], suffix: str) -> RealAnswer:
+        model = self._model_for(params)
+        if await self._offers(RESPONSES):
+            try:
+                response = await self._link.post(RESPONSES, responses_body(params, model))
+            except ApiError as error:
+                if not await self._has_lost(RESPONSES, error):
+                    raise
+            else:
+                return answer_of_response(response, model)
+        return answer_of_completion(await self._complete(params, model), model, suffix)
+
+    async def _complete(self, params: Mapping[str, Any], model: str) -> Any:
+        """Ask for a chat completion, with the name for the most tokens that the model wants."""
+        limit = NEW_LIMIT if model in self._new_limit else OLD_LIMIT
+        try:
+            return await self._link.post(CHAT, chat_body(params, model, limit=limit))
+        except RequestRefused as error:
+            if limit == NEW_LIMIT or not wants_new_limit(error):
+                raise
+        self._new_limit.add(model)
+        return await self._link.post(CHAT, chat_body(params, model, limit=NEW_LIMIT))
+
+    async def _deltas(
+        self, params: Mapping[str, Any], suffix: str
+    ) -> AsyncGenerator[Delta | RealAnswer, None]:
+        model = self._model_for(params)
+        if not await self._offers(CHAT) and await self._offers(RESPONSES):
+            answer = answer_of_response(
+                await self._link.post(RESPONSES, responses_body(params, model)), model
+            )
+            for delta in deltas_of(answer.output):
+                yield delta
+            yield answer
+            return
+        assembly = Assembly(model)
+        async with contextlib.aclosing(self._chunks(params, model)) as chunks:
+            async for chunk in chunks:
+                for delta in assembly.take(chunk):
+                    yield delta
+        answer = answer_of_completion(assembly.completion(), model, suffix)
+        for index, call in enumerate(assembly.tool_calls()):
+            yield {"tool_calls": [{"index": index, **call}]}
+        yield answer
+
+    async def _chunks(self, params: Mapping[str, Any], model: str) -> AsyncGenerator[Any, None]:
+        """Ask for a chat in chunks, its usage at the end."""
+        streamed = {"stream": True, "stream_options": {"include_usage": True}}
+        limit = NEW_LIMIT if model in self._new_limit else OLD_LIMIT
+        body = chat_body(params, model, limit=limit)
+        try:
+            async for chunk in self._link.stream(CHAT, {**body, **streamed}):
+                yield chunk
+        except RequestRefused as error:
+            if limit == NEW_LIMIT or not wants_new_limit(error):
+                raise
+            self._new_limit.add(model)
+            body = chat_body(params, model, limit=NEW_LIMIT)
+            async for chunk in self._link.stream(CHAT, {**body, **streamed}):
+                yield chunk
+
+    async def _offers(self, path: str) -> bool:
+        """Whether the upstream has an endpoint; asked once."""
+        async with self._probing:
+            if path not in self._has:
+                self._has[path] = await self._link.probe(path) not in MISSING
+            return self._has[path]
+
+    async def _has_lost(self, path: str, error: ApiError) -> bool:
+        """Whether an endpoint that was there is gone, or this is about something else."""
+        if error.status not in MISSING:
+            return False
+        self._has.clear()
+        return not await self._offers(path)
+
+    async def _pause(self, error: RemoteError, pauses: int) -> None:
+        if pauses == SAID_AFTER and not self._is_waiting:
+            self._is_waiting = True
+            logger.warning("the upstream %s; requests wait for it", reason(error))
+        asked = error.retry_after if isinstance(error, RateLimited) else None
+        jitter = random.random()  # noqa: S311 - spreads clients, guards nothing
+        await asyncio.sleep(backoff_delay(pauses, jitter=jitter, retry_after=asked))
+
+    def _came_back(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            logger.warning("the upstream answers again")
+
+
+def wants_new_limit(error: RequestRefused) -> bool:
+    """Whether a refusal asks for the new name of the most tokens: by its field, or by that word."""
+    return error.param == OLD_LIMIT or NEW_LIMIT in error.message
