@@ -99,9 +99,7 @@ def items_of(
     reasoning = reasoning_in(message)
     if reasoning:
         content = [{"type": "reasoning_text", "text": reasoning}]
-        items.append(
-            {"id": f"rs_{suffix}", "type": "reasoning", "summary": [], "content": content}
-        )
+        items.append({"id": f"rs_{suffix}", "type": "reasoning", "summary": [], "content": content})
     calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
     parts = content_parts(message, logprobs)
     if parts or not calls:

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.backoff import backoff_delay
-from valar_batch.errors import ApiError, RateLimited, RemoteError, RequestRefused, ServerFault
+from valar_batch.errors import ApiError, RateLimited, RemoteError, RequestRefused
 from valar_batch.local.upstream.answering import (
     answer_of_completion,
     answer_of_response,
@@ -31,7 +31,7 @@ from valar_batch.local.upstream.outlook import (
 from valar_batch.local.upstream.streaming import Assembly, deltas_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from valar_batch.local.upstream.answering import RealAnswer
     from valar_batch.local.upstream.link import Link
@@ -73,6 +73,8 @@ class Forwarder:
                 async with self._slots:
                     answer = await self._ask(params, suffix)
             except RemoteError as error:
+                if self._learns_limit(params, error):
+                    continue
                 next_step = outlook(error)
                 tries += next_step is Outlook.TRY_AGAIN
                 if next_step is Outlook.GIVE_UP or tries == MOST_TRIES:
@@ -101,6 +103,8 @@ class Forwarder:
                         has_begun = True
                         yield event
             except RemoteError as error:
+                if self._learns_limit(params, error):
+                    continue
                 if has_begun or attempt == MOST_TRIES or outlook(error) is Outlook.GIVE_UP:
                     yield self.failed(params, error)
                     return
@@ -127,18 +131,8 @@ class Forwarder:
                     raise
             else:
                 return answer_of_response(response, model)
-        return answer_of_completion(await self._complete(params, model), model, suffix)
-
-    async def _complete(self, params: Mapping[str, Any], model: str) -> Any:
-        """Ask for a chat completion, with the name for the most tokens that the model wants."""
-        limit = NEW_LIMIT if model in self._new_limit else OLD_LIMIT
-        try:
-            return await self._link.post(CHAT, chat_body(params, model, limit=limit))
-        except RequestRefused as error:
-            if limit == NEW_LIMIT or not wants_new_limit(error):
-                raise
-        self._new_limit.add(model)
-        return await self._link.post(CHAT, chat_body(params, model, limit=NEW_LIMIT))
+        completion = await self._link.post(CHAT, self._chat_body(params))
+        return answer_of_completion(completion, model, suffix)
 
     async def _deltas(
         self, params: Mapping[str, Any], suffix: str
@@ -153,7 +147,12 @@ class Forwarder:
             yield answer
             return
         assembly = Assembly(model)
-        async with contextlib.aclosing(self._chunks(params, model)) as chunks:
+        body = {
+            **self._chat_body(params),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        async with contextlib.aclosing(self._link.stream(CHAT, body)) as chunks:
             async for chunk in chunks:
                 for delta in assembly.take(chunk):
                     yield delta
@@ -162,21 +161,18 @@ class Forwarder:
             yield {"tool_calls": [{"index": index, **call}]}
         yield answer
 
-    async def _chunks(self, params: Mapping[str, Any], model: str) -> AsyncGenerator[Any, None]:
-        """Ask for a chat in chunks, its usage at the end."""
-        streamed = {"stream": True, "stream_options": {"include_usage": True}}
+    def _chat_body(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        model = self._model_for(params)
         limit = NEW_LIMIT if model in self._new_limit else OLD_LIMIT
-        body = chat_body(params, model, limit=limit)
-        try:
-            async for chunk in self._link.stream(CHAT, {**body, **streamed}):
-                yield chunk
-        except RequestRefused as error:
-            if limit == NEW_LIMIT or not wants_new_limit(error):
-                raise
-            self._new_limit.add(model)
-            body = chat_body(params, model, limit=NEW_LIMIT)
-            async for chunk in self._link.stream(CHAT, {**body, **streamed}):
-                yield chunk
+        return chat_body(params, model, limit=limit)
+
+    def _learns_limit(self, params: Mapping[str, Any], error: RemoteError) -> bool:
+        """Whether this refusal teaches that the model wants the new name of the most tokens."""
+        model = self._model_for(params)
+        if model in self._new_limit or not wants_new_limit(error):
+            return False
+        self._new_limit.add(model)
+        return True
 
     async def _offers(self, path: str) -> bool:
         """Whether the upstream has an endpoint; asked once."""
@@ -206,6 +202,8 @@ class Forwarder:
             logger.warning("the upstream answers again")
 
 
-def wants_new_limit(error: RequestRefused) -> bool:
+def wants_new_limit(error: RemoteError) -> bool:
     """Whether a refusal asks for the new name of the most tokens: by its field, or by that word."""
-    return error.param == OLD_LIMIT or NEW_LIMIT in error.message
+    return isinstance(error, RequestRefused) and (
+        error.param == OLD_LIMIT or NEW_LIMIT in error.message
+    )

@@ -74,9 +74,7 @@ class Link:
     async def probe(self, path: str) -> int:
         """Give the status for a POST that no endpoint takes, and that costs nothing."""
         with self._foreign_errors():
-            answer = await self._http.post(
-                self._base_url + path, json={}, timeout=QUESTION_TIMEOUT
-            )
+            answer = await self._http.post(self._base_url + path, json={}, timeout=QUESTION_TIMEOUT)
         return answer.status_code
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
