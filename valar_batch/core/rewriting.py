@@ -128,15 +128,19 @@ class Rewriting:
         return items
 
     def _chat(self, message: Any, place: str, path: str) -> Iterator[Any]:
-        if not isinstance(message, dict):
+        if not isinstance(message, dict) or message.get("type", "message") != "message":
             yield message
             return
         role = message.get("role")
-        for name, value in message.items():
-            if name not in CHAT_MESSAGE and value not in (None, [], {}):
-                self.refuse(f"{place}.{name}", f"{name} of a message has no counterpart")
+        plain = {
+            name: value
+            for name, value in message.items()
+            if name not in CALLS and (value is not None or name == "content")
+        }
+        for name in plain.keys() - CHAT_MESSAGE:
+            self.refuse(f"{place}.{name}", f"{name} of a message has no counterpart")
         if role == "assistant":
-            yield from self._assistant(message, place, path)
+            yield from self._assistant(message, plain, place, path)
         elif role == "tool" and isinstance(message.get("tool_call_id"), str):
             call_id = message["tool_call_id"]
             kind = "custom_tool_call" if call_id in self._custom_calls else "function_call"
@@ -149,19 +153,16 @@ class Rewriting:
             self.refuse(f"{place}.{field}", "the result belongs to no call before it")
             yield message
         else:
-            named = {"name": message["name"]} if message.get("name") is not None else {}
-            plain = {"role": role, **named, "content": message.get("content")}
             yield self.message(plain, place, path)
 
-    def _assistant(self, message: dict[str, Any], place: str, path: str) -> Iterator[Any]:
-        content, calls = message.get("content"), message.get("tool_calls") or []
-        if content is None and message.get("refusal"):
-            content = message["refusal"]
-        legacy = message.get("function_call")
-        if content or not (calls or legacy):
-            named = {"name": message["name"]} if message.get("name") is not None else {}
-            item = {"role": "assistant", **named, "content": content}
-            yield alone_as_text(self.message(item, place, path), "output_text")
+    def _assistant(
+        self, message: dict[str, Any], plain: dict[str, Any], place: str, path: str
+    ) -> Iterator[Any]:
+        calls, legacy = message.get("tool_calls") or [], message.get("function_call")
+        if plain.get("content") is None and message.get("refusal"):
+            plain["content"] = message["refusal"]
+        if plain.get("content") or not (calls or legacy):
+            yield alone_as_text(self.message(plain, place, path), "output_text")
         for position, call in enumerate(calls if isinstance(calls, list) else [calls]):
             yield self._call(call, f"{place}.tool_calls.{position}")
         if isinstance(legacy, dict):
@@ -205,19 +206,9 @@ class Rewriting:
         return flat
 
 
-CHAT_MESSAGE = frozenset(
-    {
-        "role",
-        "content",
-        "name",
-        "refusal",
-        "tool_calls",
-        "tool_call_id",
-        "function_call",
-        "annotations",
-    }
-)
-"""What a chat message may have; `annotations` are about an answer and say nothing to a model."""
+CHAT_MESSAGE = frozenset({"role", "content", "name", "tool_call_id"})
+CALLS = frozenset({"tool_calls", "function_call", "refusal", "annotations"})
+"""What of a chat message goes elsewhere; `annotations` are about an answer and say nothing."""
 
 
 def given_as_url(image: dict[str, Any]) -> dict[str, Any]:
