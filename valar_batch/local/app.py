@@ -23,11 +23,11 @@ import msgspec
 from valar_batch import __version__
 from valar_batch.core.identity import key_fingerprint
 from valar_batch.core.prices import shipped_prices
-from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, RESPONSES
+from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
 from valar_batch.errors import ApiError, ServerFault, UsageError
 from valar_batch.local.exchange import Answer, Call, authenticate, envelope, ok
 from valar_batch.local.idempotency import Arrival
-from valar_batch.local.intake import decode, read_batch, read_single
+from valar_batch.local.intake import decode, read_batch, single_params
 from valar_batch.local.records import ANY_OBJECT, response_json
 from valar_batch.local.refusals import not_found, refuse, refused
 
@@ -182,26 +182,22 @@ class App:
 
     async def _create_response(self, call: Call) -> Answer:
         body = await call.body()
-        record_id = await asyncio.to_thread(
-            self._accept_single, call, body, partial(read_single, RESPONSES)
-        )
+        record_id = await asyncio.to_thread(self._accept_single, call, body)
         request = self._store.single(record_id, self._clock())
         if ANY_OBJECT.decode(request.params).get("background"):
             return Answer(202, response_json(request))
         return Answer(200, response_json(await self._settled(request)))
 
-    def _accept_single(
-        self, call: Call, body: bytearray, check: Callable[[bytearray], object]
-    ) -> str:
-        """Write a single request down, once `check` has not refused it, and give its id."""
+    def _accept_single(self, call: Call, body: bytearray) -> str:
+        """Write a single request down, if nothing is wrong with it, and give its id."""
         arrival = arrival_of(call, body)
         record_id = self._store.reserved(arrival)
         if record_id is not None:
             return record_id
-        check(body)
+        params = single_params(arrival.endpoint, body)
         settings = self._settings
         return self._store.add_single(
-            bytes(body),
+            params,
             arrival,
             now=self._clock(),
             latency=settings.latency,
