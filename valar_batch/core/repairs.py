@@ -136,7 +136,9 @@ class Repairing(Rewriting):
         tools, choice = self.params.get("tools"), self.params.get("tool_choice")
         flat = tools
         if isinstance(tools, list):
-            flat = [self.chat_tool(each, f"tools.{n}", f"tools.{n}") for n, each in enumerate(tools)]
+            flat = [
+                self.chat_tool(each, f"tools.{n}", f"tools.{n}") for n, each in enumerate(tools)
+            ]
         changed = {"tools": flat, "tool_choice": chat_choice(choice)}
         for name, value in changed.items():
             if value != self.params.get(name):
@@ -188,4 +190,3 @@ class Repairing(Rewriting):
         if isinstance(metadata, dict) and metadata.get("completion_window") == "asap":
             self.params["metadata"] = {**metadata, "completion_window": "standard"}
             self.note("window asap → standard")
-

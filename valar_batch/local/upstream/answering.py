@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.rules import Status, remote_status
+from valar_batch.core.statuses import Status, remote_status
 from valar_batch.errors import UnreadableAnswer
 from valar_batch.local.answers import usage
 

@@ -28,7 +28,7 @@ from valar_batch.local.upstream.outlook import (
     outlook,
     reason,
 )
-from valar_batch.local.upstream.streaming import Assembly, deltas_of
+from valar_batch.local.upstream.streaming import Assembly, call_deltas, deltas_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -62,16 +62,19 @@ class Forwarder:
         self._new_limit: set[str] = set()
         self._is_waiting = False
 
-    async def answer(self, params: Mapping[str, Any], suffix: str) -> RealAnswer:
+    async def answer(
+        self, params: Mapping[str, Any], suffix: str, *, is_chat: bool = False
+    ) -> RealAnswer:
         """Give what becomes of a request, however long it takes.
 
-        Items that the upstream gives no ids get some that end in `suffix`.
+        Items that the upstream gives no ids get some that end in `suffix`; `is_chat` says that the
+        request came in as a chat.
         """
         tries = pauses = 0
         while True:
             try:
                 async with self._slots:
-                    answer = await self._ask(params, suffix)
+                    answer = await self._ask(params, suffix, is_chat=is_chat)
             except RemoteError as error:
                 if self._learns_limit(params, error):
                     continue
@@ -121,32 +124,40 @@ class Forwarder:
     def _model_for(self, params: Mapping[str, Any]) -> str:
         return self._model or str(params["model"])
 
-    async def _ask(self, params: Mapping[str, Any], suffix: str) -> RealAnswer:
+    async def _ask(
+        self, params: Mapping[str, Any], suffix: str, *, is_chat: bool
+    ) -> RealAnswer:
+        path = await self._endpoint(is_chat=is_chat)
+        try:
+            return await self._call(path, params, suffix)
+        except ApiError as error:
+            if error.status not in MISSING:
+                raise
+            # It is about the model, or another server has come up in the place of the first.
+            self._has.clear()
+            other = await self._endpoint(is_chat=is_chat)
+            if other == path:
+                raise
+            return await self._call(other, params, suffix)
+
+    async def _call(self, path: str, params: Mapping[str, Any], suffix: str) -> RealAnswer:
         model = self._model_for(params)
-        if await self._offers(RESPONSES):
-            try:
-                response = await self._link.post(RESPONSES, responses_body(params, model))
-            except ApiError as error:
-                if not await self._has_lost(RESPONSES, error):
-                    raise
-            else:
-                return answer_of_response(response, model)
-        completion = await self._link.post(CHAT, self._chat_body(params))
+        if path == RESPONSES:
+            response = await self._link.post(path, responses_body(params, model))
+            return answer_of_response(response, model)
+        completion = await self._link.post(path, self._chat_body(params))
         return answer_of_completion(completion, model, suffix)
 
     async def _deltas(
         self, params: Mapping[str, Any], suffix: str
     ) -> AsyncGenerator[Delta | RealAnswer, None]:
-        model = self._model_for(params)
-        if not await self._offers(CHAT) and await self._offers(RESPONSES):
-            answer = answer_of_response(
-                await self._link.post(RESPONSES, responses_body(params, model)), model
-            )
+        if await self._endpoint(is_chat=True) == RESPONSES:
+            answer = await self._call(RESPONSES, params, suffix)
             for delta in deltas_of(answer.output):
                 yield delta
             yield answer
             return
-        assembly = Assembly(model)
+        assembly = Assembly(self._model_for(params))
         body = {
             **self._chat_body(params),
             "stream": True,
@@ -156,10 +167,9 @@ class Forwarder:
             async for chunk in chunks:
                 for delta in assembly.take(chunk):
                     yield delta
-        answer = answer_of_completion(assembly.completion(), model, suffix)
-        for index, call in enumerate(assembly.tool_calls()):
-            yield {"tool_calls": [{"index": index, **call}]}
-        yield answer
+        for delta in call_deltas(assembly.tool_calls()):
+            yield delta
+        yield answer_of_completion(assembly.completion(), assembly.model, suffix)
 
     def _chat_body(self, params: Mapping[str, Any]) -> dict[str, Any]:
         model = self._model_for(params)
@@ -174,19 +184,13 @@ class Forwarder:
         self._new_limit.add(model)
         return True
 
-    async def _offers(self, path: str) -> bool:
-        """Whether the upstream has an endpoint; asked once."""
+    async def _endpoint(self, *, is_chat: bool) -> str:
+        """Choose the endpoint: what came in as a chat stays one where it can, and so a response."""
+        first, second = (CHAT, RESPONSES) if is_chat else (RESPONSES, CHAT)
         async with self._probing:
-            if path not in self._has:
-                self._has[path] = await self._link.probe(path) not in MISSING
-            return self._has[path]
-
-    async def _has_lost(self, path: str, error: ApiError) -> bool:
-        """Whether an endpoint that was there is gone, or this is about something else."""
-        if error.status not in MISSING:
-            return False
-        self._has.clear()
-        return not await self._offers(path)
+            if first not in self._has:
+                self._has[first] = await self._link.probe(first) not in MISSING
+            return first if self._has[first] else second
 
     async def _pause(self, error: RemoteError, pauses: int) -> None:
         if pauses == SAID_AFTER and not self._is_waiting:

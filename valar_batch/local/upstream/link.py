@@ -25,7 +25,7 @@ from valar_batch.errors import (
 from valar_batch.local.upstream.outlook import Unreached
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 CONNECT_TIMEOUT = 15.0
 READ_TIMEOUT = 3600.0
@@ -43,6 +43,8 @@ KINDS: dict[int, type[ApiError]] = {
     408: ServerFault,
     429: RateLimited,
 }
+TELL_NOTHING = frozenset({401, 402, 429, 502, 503})
+"""Statuses that a server, or the proxy before it, gives whatever it was asked."""
 ANY = msgspec.json.Decoder()
 
 
@@ -72,9 +74,16 @@ class Link:
         return self._value(answer)
 
     async def probe(self, path: str) -> int:
-        """Give the status for a POST that no endpoint takes, and that costs nothing."""
+        """Give the status for a POST that no endpoint takes, and that costs nothing.
+
+        One that says nothing of the endpoint is raised: the key, the pace, a server that is away.
+        """
         with self._foreign_errors():
-            answer = await self._http.post(self._base_url + path, json={}, timeout=QUESTION_TIMEOUT)
+            answer = await self._http.post(
+                self._base_url + path, json={}, timeout=QUESTION_TIMEOUT
+            )
+        if answer.status_code in TELL_NOTHING:
+            self._refuse(answer)
         return answer.status_code
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -87,7 +96,7 @@ class Link:
             )
         return self._value(answer)
 
-    async def stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[Any]:
+    async def stream(self, path: str, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """Ask for an answer bit by bit, and give the JSON of each event up to `[DONE]`."""
         with self._foreign_errors():
             async with self._http.stream(

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from valar_batch.core.outcome import output_text
 from valar_batch.errors import UnreadableAnswer
+from valar_batch.local.chat import chat_calls, reasoning_text, refusal_text
 from valar_batch.local.upstream.answering import reasoning_in, text_or
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from valar_batch.local.chat import Output
 
 Delta = dict[str, Any]
 
@@ -92,11 +96,19 @@ class Assembly:
         call[kind][given] += text_or(inside.get(given), "")
 
 
-def deltas_of(message: Mapping[str, Any]) -> Iterator[Delta]:
-    """Give a whole message as deltas: one for its reasoning, one for its text.
+def deltas_of(output: Output) -> Iterator[Delta]:
+    """Give a whole answer as deltas, for an upstream that does not stream."""
+    for name, text in (
+        ("reasoning_content", reasoning_text(output)),
+        ("content", output_text(output)),
+        ("refusal", refusal_text(output)),
+    ):
+        if text:
+            yield {name: text}
+    yield from call_deltas(chat_calls(output))
 
-    For an upstream that does not stream.
-    """
-    for name in ("reasoning_content", "content", "refusal"):
-        if message.get(name):
-            yield {name: message[name]}
+
+def call_deltas(calls: Iterable[Mapping[str, Any]]) -> Iterator[Delta]:
+    """Give the calls of tools, each whole in one delta."""
+    for index, call in enumerate(calls):
+        yield {"tool_calls": [{"index": index, **call}]}
