@@ -15,7 +15,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.answer_schema import AnswerSchema, read_schema
-from valar_batch.core.validate import article
+from valar_batch.core.checks import article
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valar_batch.core.attempts import UNANSWERED, may_send_again, winner
-from valar_batch.core.rules import Status
+from valar_batch.core.statuses import Status
 
 C, F, X, M, P = (
     Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.MISSING, Status.PENDING,

@@ -188,7 +188,7 @@ def image(url: object = "https://example.org/a.png", **more: object) -> dict:
         ([message(image())], "google/gemma-4-31B-it", []),
         ([message(image())], "no/such-model", []),
         ([message(image())], None, []),
-        ([message(image(detail="low"), image(detail=None))], None, []),
+        ([message(image(detail="low"), image())], None, []),
         ([message(*[image()] * MAX_IMAGES)], None, []),
         (
             [message(image())],
@@ -211,7 +211,9 @@ def image(url: object = "https://example.org/a.png", **more: object) -> dict:
             [message(image(7, detail="most"))],
             None,
             [
-                Problem("wrong type", "input.0.content.0.image_url", "an image part needs its URL"),
+                Problem(
+                    "wrong type", "input.0.content.0.image_url", "7 is an integer, not a string"
+                ),
                 Problem(
                     "not allowed",
                     "input.0.content.0.detail",
@@ -227,7 +229,7 @@ def image(url: object = "https://example.org/a.png", **more: object) -> dict:
                     "wrong type",
                     "input.0.content.1.image_url",
                     "declared as nothing, but it is image/gif",
-                    "write data:image/gif;base64,…",
+                    "declare it as image/gif",
                 )
             ],
         ),

@@ -153,13 +153,13 @@ def test_misspelt_columns_cannot_hide_behind_null() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": None}, "model: no model is given"),
+        ({"model": None}, "model: it is missing"),
         ({"temperature": 2.5}, "temperature: 2.5 must be between 0 and 2"),
         ({"top_p": -0.1}, "top_p: -0.1 must be between 0 and 1"),
         ({"max_output_tokens": 0}, "max_output_tokens: 0 must be at least 1"),
         ({"reasoning_effort": "huge"}, "reasoning.effort: 'huge' is not one of"),
         ({"window": "asap"}, "metadata.completion_window: 'asap' is not allowed here"),
-        ({"settings": (("stream", True),)}, "stream: True is not one of False"),
+        ({"settings": (("stream", True),)}, "stream: true is not taken: only false is"),
         ({"settings": (("instructions", "x"),)}, "instructions: Valar does not take it"),
         ({"settings": (("input.0", "x"),)}, "--set input.0: the input comes from"),
         ({"settings": (("model.x", "y"),)}, "--set model.x: model is already set"),
@@ -239,14 +239,14 @@ def test_ready_columns_are_taken_as_they_are(source, row, expected) -> None:
         (Source.PROMPT, {"prompt": None}, "prompt"),
         (Source.PROMPT, {}, "prompt"),
         (Source.INPUT, {"input": []}, "input"),
-        (Source.INPUT, {"input": {"text": "x"}}, "input"),
+        (Source.INPUT, {"input": {"messages": []}}, "input.messages"),
         (Source.INPUT, {"input": [{"role": "boss", "content": "x"}]}, "input.0.role"),
         (Source.MESSAGES, {"messages": "[{"}, "messages"),
         (Source.MESSAGES, {"messages": [{"role": "user", "content": []}]}, "messages.0.content"),
         (
             Source.MESSAGES,
             {"messages": [{"role": "user", "content": [{"type": "audio"}]}]},
-            "messages.0.content.0",
+            "messages.0.content.0.type",
         ),
         (Source.ITEM, {"custom_id": "a"}, "params"),
         (Source.ITEM, {"custom_id": "a", "params": 5}, "params"),
@@ -276,12 +276,12 @@ def test_finished_requests_keep_their_params() -> None:
 
 
 def test_a_schema_takes_the_place_of_a_finished_requests_own() -> None:
-    """One schema laid over another would be neither; what else is in `text` stays."""
+    """One schema laid over another would be neither."""
     own = {"type": "json_schema", "name": "own", "schema": {"properties": {"z": {}}}}
-    row = {"params": {"model": "m", "input": "x", "text": {"format": own, "verbosity": "low"}}}
+    row = {"params": {"model": "m", "input": "x", "text": {"format": own}}}
     schema = AnswerSchema("label", {"type": "object", "properties": {"a": {}}})
     params = json.loads(Renderer(Recipe(answer=schema), Source.ITEM).params(row))
-    assert params["text"] == {"verbosity": "low", "format": schema.text_format()}
+    assert params["text"] == {"format": schema.text_format()}
     assert row["params"]["text"]["format"] == own
 
 

@@ -391,14 +391,14 @@ def test_items_that_are_refused(server, params, item, field):
 
 
 REFUSED_PARAMS = [
-    ({"input": "x"}, "model", "no model is given; give --model"),
+    ({"input": "x"}, "model", "it is missing; name a model"),
     (
         {"model": "zai-org/GLM-5.1", "input": "x"},
         "model",
         "model 'zai-org/GLM-5.1' is not served here: did you mean zai-org/GLM-5.1-FP8?",
     ),
-    ({"model": TEXT_MODEL}, "input", "no input is given"),
-    ({"model": TEXT_MODEL, "input": ""}, "input", "the prompt is empty text"),
+    ({"model": TEXT_MODEL}, "input", "it is missing"),
+    ({"model": TEXT_MODEL, "input": ""}, "input", "it is empty text"),
     (
         {"model": TEXT_MODEL, "input": "x", "temperature": 2.5},
         "temperature",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from valar_batch.core.rules import Status
+from valar_batch.core.statuses import Status
 from valar_batch.settings import LOCAL
 from valar_batch.wording import amount, counts, dollars, plural
 

@@ -13,7 +13,7 @@ from valar_batch.cli.resume import ResendOption
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from valar_batch.core.rules import Status
+    from valar_batch.core.statuses import Status
     from valar_batch.flow.retry import Retried
     from valar_batch.runs.run import Run
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from valar_batch.core.checks import shorten
 from valar_batch.core.json_schema import schemas_in
 from valar_batch.core.template import Number
-from valar_batch.core.validate import shorten
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:

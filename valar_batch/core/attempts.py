@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from valar_batch.core.rules import Status
+from valar_batch.core.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -72,6 +72,9 @@ BASE64_FAULTS = {
     "?": ("broken by a sign beyond ASCII or a ?", DATA_URI_HINT),
 }
 
+IMAGE_PARTS = frozenset({"input_image", "image_url", "image"})
+"""The types of images in the content of messages: of Responses, Chat Completions and Messages."""
+
 IMAGE_MARK = b'"input_image"'
 """Params without it have no image: a quote inside of a text is written otherwise."""
 
@@ -131,7 +134,13 @@ def check_url(url: str) -> None:
     elif not scheme.startswith("http"):
         message = f"{shortened(url)} is neither an http or https URL nor a data URI"
         raise ImageRefused("not a URL", message, URL_HINT)
-    elif not WEB_URL.fullmatch(url):
+    else:
+        check_web_url(url)
+
+
+def check_web_url(url: str) -> None:
+    """Check an http or https URL. Raises ImageRefused."""
+    if not WEB_URL.fullmatch(url):
         raise ImageRefused("not a URL", f"{shortened(url)} is not a whole URL", URL_HINT)
 
 
@@ -140,15 +149,19 @@ def check_data_uri(uri: str) -> None:
     head = DATA_URI.match(uri[:LONGEST_DATA_URI_HEAD])
     if head is None or not head[2].lower().endswith(";base64"):
         raise ImageRefused("not a data URI", "the data URI does not say ;base64,", DATA_URI_HINT)
-    declared, start = head[1].strip().lower(), head.end()
-    padding = 2 if uri.endswith("==") else 1 if uri.endswith("=") else 0
-    check_size((len(uri) - start) * 3 // 4 - padding)
-    check_base64(uri, start, len(uri) - padding)
-    first = uri[start : start + HEAD_BYTES // 3 * 4]
+    check_encoded(uri, head.end(), head[1].strip().lower())
+
+
+def check_encoded(text: str, start: int, declared: str) -> None:
+    """Check an image in base64, from `start` of a text on. Raises ImageRefused."""
+    padding = 2 if text.endswith("==") else 1 if text.endswith("=") else 0
+    check_size((len(text) - start) * 3 // 4 - padding)
+    check_base64(text, start, len(text) - padding)
+    first = text[start : start + HEAD_BYTES // 3 * 4]
     found = check_head(base64.b64decode(first))
     if declared != found:
         message = f"declared as {declared or 'nothing'}, but it is {found}"
-        raise ImageRefused("wrong type", message, f"write data:{found};base64,…")
+        raise ImageRefused("wrong type", message, f"declare it as {found}")
 
 
 def check_base64(text: str, start: int, stop: int) -> None:
@@ -166,12 +179,26 @@ def check_base64(text: str, start: int, stop: int) -> None:
 
 def check_images(items: list[Any], model: object, field: str) -> list[Problem]:
     """Check how many images messages hold, and that the model takes images at all."""
-    count = sum(1 for _ in image_urls(items))
+    count = sum(1 for _ in image_parts(items))
     if not count:
         return []
     return [
         problem for problem in (check_model(model, field), check_count(count, field)) if problem
     ]
+
+
+def check_sources(items: list[Any], field: str) -> list[Problem]:
+    """Check the images that blocks of Messages hold in base64, beside their media type."""
+    problems: list[Problem] = []
+    for path, part in image_parts(items):
+        source = part.get("source")
+        data = source.get("data") if isinstance(source, dict) else None
+        if isinstance(source, dict) and isinstance(data, str) and data:
+            try:
+                check_encoded(data, 0, str(source.get("media_type")))
+            except ImageRefused as refused:
+                problems.append(refused.at(f"{field}.{path}.source.data"))
+    return problems
 
 
 def check_count(count: int, field: str) -> Problem | None:
@@ -192,23 +219,26 @@ def check_model(model: object, field: str) -> Problem | None:
     return Problem("model", field, message, f"models that do: {takers}")
 
 
-def image_urls(items: list[Any]) -> Iterator[str]:
-    """Give the `image_url` of each image part in messages, an empty text where it is none."""
-    for item in items:
-        content = item.get("content") if isinstance(item, dict) else None
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, dict) and part.get("type") == "input_image":
-                url = part.get("image_url")
-                yield url if isinstance(url, str) else ""
+def image_parts(items: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the images in messages of any surface, each with its path."""
+    for position, item in enumerate(items):
+        if not isinstance(item, dict):
+            continue
+        for name in ("content", "output"):
+            content = item.get(name)
+            for place, part in enumerate(content) if isinstance(content, list) else ():
+                if isinstance(part, dict) and part.get("type") in IMAGE_PARTS:
+                    yield f"{position}.{name}.{place}", part
 
 
 def images_in(params: bytes) -> tuple[int, int]:
-    """Count the images in the params of a request, and the characters of their URLs."""
+    """Count the images in the checked params of a request, and the characters of their URLs."""
     if IMAGE_MARK not in params:
         return 0, 0
     value = msgspec.json.decode(params).get("input")
     items = value.get("messages") if isinstance(value, dict) else value
-    sizes = [len(url) for url in image_urls(items)] if isinstance(items, list) else []
+    parts = image_parts(items) if isinstance(items, list) else ()
+    sizes = [len(part["image_url"]) for _, part in parts]
     return len(sizes), sum(sizes)
 
 

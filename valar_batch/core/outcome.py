@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from valar_batch.core.rules import Status, remote_status
+from valar_batch.core.statuses import Status, remote_status
 from valar_batch.core.wire import RawResult, Result
 
 if TYPE_CHECKING:

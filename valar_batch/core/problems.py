@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Problem:
     `row` counts data rows from 1 and is None for what concerns the recipe or the whole input;
     `line` is the line of a text file where the row begins, where it is known. Where the input is
     several files, `file` is the one that row and line are of. `kind` groups problems of one cause:
-    a short word that does not change between versions.
+    a short word that does not change between versions. `fixable` ones have one right answer.
     """
 
     kind: str
@@ -27,10 +27,11 @@ class Problem:
     row: int | None = None
     line: int | None = None
     file: str | None = None
+    fixable: bool = False
 
     def at(self, row: int, line: int | None = None, file: str | None = None) -> Problem:
         """Give the same problem, placed on a row."""
-        return Problem(self.kind, self.field, self.message, self.hint, row, line, file)
+        return replace(self, row=row, line=line, file=file)
 
     def __str__(self) -> str:
         where = "" if self.row is None else row_name(self.row, self.file)

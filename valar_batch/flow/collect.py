@@ -16,7 +16,7 @@ import msgspec
 from valar_batch.client.api import result_path
 from valar_batch.client.fanout import Fanout
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.core.rules import TERMINAL, remote_status
+from valar_batch.core.statuses import TERMINAL, remote_status
 from valar_batch.core.wire import Response, result_line
 from valar_batch.errors import NotFound
 from valar_batch.flow.events import Collecting, Notice, Waiting, in_use

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from valar_batch.core.answer_schema import AnswerReader
 from valar_batch.core.outcome import OutcomeReader
-from valar_batch.core.rules import Status
+from valar_batch.core.statuses import Status
 from valar_batch.flow.events import Writing
 from valar_batch.flow.outcomes import BatchOutcomes, Prices, RunOutcomes
 from valar_batch.formats.layout import layout_of

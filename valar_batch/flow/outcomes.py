@@ -8,7 +8,7 @@ from valar_batch.core.attempts import winner
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.outcome import Outcome
 from valar_batch.core.prices import Price
-from valar_batch.core.rules import Status
+from valar_batch.core.statuses import Status
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import read_lines
 

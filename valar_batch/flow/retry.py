@@ -10,7 +10,7 @@ from valar_batch.core.attempts import UNANSWERED, may_send_again, winner
 from valar_batch.core.identity import params_hash, parse_label
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.pack import Packer
-from valar_batch.core.rules import Status, remote_status
+from valar_batch.core.statuses import Status, remote_status
 from valar_batch.core.wire import request_bytes
 from valar_batch.errors import DoubtError, StateError
 from valar_batch.flow.events import Notice

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from valar_batch.core.backoff import POLL_SOONEST, next_poll_delay
-from valar_batch.core.rules import TERMINAL, remote_status
+from valar_batch.core.statuses import TERMINAL, remote_status
 from valar_batch.runs import spool
 
 if TYPE_CHECKING:

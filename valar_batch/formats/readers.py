@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from valar_batch.core.checks import article
 from valar_batch.core.reading import Dialect, Reading, sniff
-from valar_batch.core.validate import article
 from valar_batch.errors import InputError, UsageError
 from valar_batch.formats.arrow_files import ArrowFiles, ParquetFiles
 from valar_batch.formats.delimited import CsvFiles

@@ -25,8 +25,8 @@ from valar_batch.core.answer_shape import (
     limits,
     shape_of,
 )
+from valar_batch.core.checks import article, json_type, shorten
 from valar_batch.core.template import json_text
-from valar_batch.core.validate import article, json_type, shorten
 from valar_batch.formats.arrow_types import plain_type
 from valar_batch.formats.schema import JSON_TEXT
 

@@ -24,7 +24,7 @@ import msgspec
 from valar_batch import __version__
 from valar_batch.core.identity import key_fingerprint
 from valar_batch.core.prices import shipped_prices
-from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
+from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, RESPONSES
 from valar_batch.errors import ApiError, ServerFault, UsageError
 from valar_batch.local.absent import absent
 from valar_batch.local.answers import item_response_id, response_object
@@ -38,7 +38,7 @@ from valar_batch.local.exchange import (
     reply,
 )
 from valar_batch.local.idempotency import Arrival
-from valar_batch.local.intake import decode, read_batch, read_response
+from valar_batch.local.intake import decode, read_batch, read_single
 from valar_batch.local.refusals import refuse
 from valar_batch.local.store import RUNNING
 
@@ -202,7 +202,7 @@ class App:
         response_id = self._store.reserved(arrival)
         if response_id is not None:
             return response_id
-        read_response(body)
+        read_single(RESPONSES, body)
         settings = self._settings
         return self._store.add_response(
             bytes(body),
