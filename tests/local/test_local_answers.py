@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from valar_batch.core.identity import params_hash
 from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.wire import result_line
-from valar_batch.local.answers import MARK, item_response_id, response_object
+from valar_batch.local.answers import MARK, response_object
 from valar_batch.local.fate import fails, settling_delay
 
 SHAPES = st.one_of(
@@ -128,11 +128,11 @@ def test_a_failed_response_says_that_it_is_a_rehearsal():
     }
 
 
-def test_a_running_response_has_nothing_yet():
+def test_an_unfinished_response_has_nothing_yet():
     """What is not finished has a null output and zero usage."""
-    assert answer({"model": "m", "input": "x"}, "running") == {
+    assert answer({"model": "m", "input": "x"}, "in_progress") == {
         **COMMON,
-        "status": "running",
+        "status": "in_progress",
         "output": None,
         "usage": zero_usage(),
         "error": None,
@@ -333,12 +333,6 @@ def test_the_client_reads_the_answers():
         output_tokens=29,
         reasoning_tokens=16,
     )
-
-
-def test_response_ids_tell_items_apart():
-    """A batch item's response id follows from its batch and its custom_id."""
-    assert item_response_id("batch_1", "a") == "resp_97e6126b3fe18d1ffa76352c"
-    assert item_response_id("batch_1", "b") != item_response_id("batch_2", "b")
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.25, 1])

@@ -1,6 +1,7 @@
 """The endpoints of the local Valar: what they give, and what they refuse, by the contract."""
 
 import http.client
+import itertools
 import json
 import sqlite3
 import time
@@ -10,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
-from valar_batch.local.answers import item_response_id
+from valar_batch.local.ids import item_response_id
 
 TEXT_MODEL = "zai-org/GLM-5.1-FP8"
 IMAGE_MODEL = "moonshotai/Kimi-K2.6"
@@ -37,7 +38,7 @@ def test_a_batch_from_birth_to_results(server, params, batch):
     status = server.get(f"/v1/batches/{batch_id}")
     assert status == {**expected, "request_status": {"a": completed, "b": completed}}
     result = server.get(f"/v1/batches/{batch_id}/b")
-    assert result["id"] == item_response_id(batch_id, "b")
+    assert result["id"] == item_response_id(batch_id, 1)
     assert (result["status"], result["created_at"]) == ("completed", made["created_at"])
     part = result["output"][1]["content"][0]
     assert part["text"] == "[rehearsal] an answer would stand here, to: B?"
@@ -49,14 +50,14 @@ def test_a_batch_without_a_label_shows_none(server, params, batch):
     assert sorted(made) == ["created_at", "id", "request_counts"]
 
 
-def test_unfinished_requests_are_running(start, params, batch):
-    """Before its time a result is a response in status running, with nothing in it."""
+def test_unfinished_requests_are_queued(start, params, batch):
+    """Before its time a result is a response in status queued, with nothing in it."""
     server = start(latency=3600.0)
     batch_id = server.post("/v1/batches", batch(("a", params())))["id"]
-    assert server.get(f"/v1/batches/{batch_id}")["request_status"] == {"a": {"status": "RUNNING"}}
+    assert server.get(f"/v1/batches/{batch_id}")["request_status"] == {"a": {"status": "PENDING"}}
     result = server.get(f"/v1/batches/{batch_id}/a")
     shown = (result["status"], result["output"], result["usage"]["total_tokens"])
-    assert shown == ("running", None, 0)
+    assert shown == ("queued", None, 0)
 
 
 def test_all_fail_at_a_failure_share_of_one(start, params, batch):
@@ -161,15 +162,32 @@ def test_a_slow_single_response_is_waited_for(start, params):
     assert server.post("/v1/responses", params())["status"] == "completed"
 
 
-def test_a_background_response_is_polled_for(start, params):
-    """background: true gives 202 at once, and GET tells when it is finished."""
-    server = start(latency=0.3)
+def test_a_background_response_is_queued(start, params):
+    """background: true gives 202 at once, with a response that is queued and has nothing in it."""
+    server = start(latency=3600.0)
     reply = server.call("POST", "/v1/responses", params(background=True))
-    assert (reply.status, reply.json["status"], reply.json["output"]) == (202, "running", None)
-    while (polled := server.get(f"/v1/responses/{reply.json['id']}"))["status"] == "running":
-        pass
-    assert polled["status"] == "completed"
-    assert polled["background"] is True
+    assert (reply.status, reply.json["status"], reply.json["output"]) == (202, "queued", None)
+
+
+def test_a_background_response_is_polled_for(start, params):
+    """GET tells how far it is: queued, in progress, and at last the finished response."""
+    server = start(latency=0.3)
+    seen = [server.post("/v1/responses", params(background=True))]
+    while seen[-1]["status"] != "completed":
+        seen.append(server.get(f"/v1/responses/{seen[0]['id']}"))
+    words = [word for word, _ in itertools.groupby(polled["status"] for polled in seen)]
+    assert words == [word for word in ("queued", "in_progress", "completed") if word in words]
+    assert seen[-1]["background"] is True
+
+
+def test_items_are_responses_too(server, params, batch):
+    """A batch item is found by its response id, and is the same object."""
+    made = server.post("/v1/batches", batch(("b", params("B?")), ("a", params("A?"))))
+    for name in ("a", "b"):
+        item = server.get(f"/v1/batches/{made['id']}/{name}")
+        assert server.get(f"/v1/responses/{item['id']}") == item
+    beyond = item_response_id(made["id"], 2)
+    assert server.call("GET", f"/v1/responses/{beyond}").status == 404
 
 
 def test_answers_follow_the_schema_that_is_asked_for(server, params, batch):

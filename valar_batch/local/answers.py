@@ -6,7 +6,6 @@ is JSON that fits them. Source of the shape: API reference, Responses, the respo
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,16 +52,10 @@ class Answer:
     tool: Mapping[str, Any] | None = None
 
 
-def item_response_id(batch_id: str, custom_id: str) -> str:
-    """Give the response id of a batch item."""
-    digest = hashlib.blake2b(f"{batch_id}/{custom_id}".encode(), digest_size=12)
-    return f"resp_{digest.hexdigest()}"
-
-
 def response_object(
     params: Mapping[str, Any], params_hash: bytes, *, response_id: str, created_at: int, status: str
 ) -> dict[str, Any]:
-    """Give the response object of a request in `status`: running, completed or failed.
+    """Give the response object of a request that is queued, in_progress, completed or failed.
 
     `params` have passed validation; `created_at` is Unix time in seconds. Only a completed
     response has an output and a usage that is not zero.

@@ -27,8 +27,8 @@ from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, RESPONSES
 from valar_batch.errors import ApiError, ServerFault, UsageError
 from valar_batch.local.absent import absent
-from valar_batch.local.answers import item_response_id, response_object
 from valar_batch.local.exchange import (
+    Answer,
     Call,
     Incoming,
     authenticate,
@@ -39,17 +39,18 @@ from valar_batch.local.exchange import (
 )
 from valar_batch.local.idempotency import Arrival
 from valar_batch.local.intake import decode, read_batch, read_single
+from valar_batch.local.records import ANY_OBJECT, response_json
 from valar_batch.local.refusals import refuse
-from valar_batch.local.store import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from valar_batch.core.wire import Batch
-    from valar_batch.local.exchange import Answer, Message, Receive, Send
+    from valar_batch.local.exchange import Message, Receive, Send
     from valar_batch.local.leases import Leases
+    from valar_batch.local.records import StoredRequest
     from valar_batch.local.server import Settings
-    from valar_batch.local.store import Store, StoredRequest
+    from valar_batch.local.store import Store
 
     Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -68,7 +69,6 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 SETTINGS_CHANGE = msgspec.json.Decoder(SettingsChange)
 LIST_LIMITS = frozenset(map(str, range(1, MAX_LIST_LIMIT + 1)))
-ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class App:
@@ -145,7 +145,7 @@ class App:
 
     async def _item(self, batch_id: str, custom_id: str, _call: Call) -> Answer:
         request = self._store.item(batch_id, custom_id, self._clock())
-        return ok(response_of(request, item_response_id(batch_id, custom_id)))
+        return Answer(200, response_json(request))
 
     async def _batch(self, batch_id: str, _call: Call) -> Answer:
         return await asyncio.to_thread(self._batch_status, batch_id)
@@ -188,23 +188,25 @@ class App:
 
     async def _create_response(self, call: Call) -> Answer:
         body = await call.body()
-        response_id = await asyncio.to_thread(self._accept_response, call, body)
-        request = self._store.response(response_id, self._clock())
+        record_id = await asyncio.to_thread(
+            self._accept_single, call, body, partial(read_single, RESPONSES)
+        )
+        request = self._store.single(record_id, self._clock())
         if ANY_OBJECT.decode(request.params).get("background"):
-            return ok(response_of(request, response_id), status=202)
-        while request.status == RUNNING:
-            await asyncio.sleep(max(0.001, request.due - self._clock()))
-            request = self._store.response(response_id, self._clock())
-        return ok(response_of(request, response_id))
+            return Answer(202, response_json(request))
+        return Answer(200, response_json(await self._settled(request)))
 
-    def _accept_response(self, call: Call, body: bytearray) -> str:
+    def _accept_single(
+        self, call: Call, body: bytearray, check: Callable[[bytearray], object]
+    ) -> str:
+        """Write a single request down, once `check` has not refused it, and give its id."""
         arrival = arrival_of(call, body)
-        response_id = self._store.reserved(arrival)
-        if response_id is not None:
-            return response_id
-        read_single(RESPONSES, body)
+        record_id = self._store.reserved(arrival)
+        if record_id is not None:
+            return record_id
+        check(body)
         settings = self._settings
-        return self._store.add_response(
+        return self._store.add_single(
             bytes(body),
             arrival,
             now=self._clock(),
@@ -212,9 +214,15 @@ class App:
             failure_share=settings.failure_share,
         )
 
+    async def _settled(self, request: StoredRequest) -> StoredRequest:
+        """Give a single request once it is finished."""
+        with self._store.bells.listen(request.id) as bell:
+            while not (request := self._store.single(request.id, self._clock())).is_settled:
+                await bell.wait(max(0.001, request.due - self._clock()))
+        return request
+
     async def _response(self, response_id: str, _call: Call) -> Answer:
-        request = self._store.response(response_id, self._clock())
-        return ok(response_of(request, response_id))
+        return Answer(200, response_json(self._store.response(response_id, self._clock())))
 
     async def _models(self, _call: Call) -> Answer:
         table = shipped_prices()
@@ -248,17 +256,6 @@ def arrival_of(call: Call, body: bytearray) -> Arrival:
 def batch_object(batch: Batch) -> dict[str, Any]:
     """Give a batch as the API shows it: without a label where none was set."""
     return {name: v for name, v in msgspec.structs.asdict(batch).items() if v is not None}
-
-
-def response_of(request: StoredRequest, response_id: str) -> dict[str, Any]:
-    """Give the response object of a stored request."""
-    return response_object(
-        ANY_OBJECT.decode(request.params),
-        request.params_hash,
-        response_id=response_id,
-        created_at=int(request.created),
-        status=request.status,
-    )
 
 
 def trace_of(error: Exception) -> str:
