@@ -465,6 +465,17 @@ def test_broken_escapes_are_not_found(server, raw_id):
 # Faults and the log.
 
 
+def break_state_of(valar):
+    """Take every table away under a running server, so that it cannot but fail."""
+    state = valar.home / "local" / "serve" / "state.sqlite"
+    with closing(sqlite3.connect(state)) as connection:
+        query = "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'table')"
+        for kind, name in connection.execute(query).fetchall():
+            if not name.startswith("sqlite_"):
+                connection.execute(f"DROP {kind} {name}")
+        connection.commit()
+
+
 def test_nothing_that_was_sent_is_logged(valar):
     """Not even a fault brings a prompt, a key, a token or an idempotency key to light."""
     prompt = "the-secret-prompt"
@@ -499,13 +510,7 @@ def test_nothing_that_was_sent_is_logged(valar):
 
     assert statuses("the-secret-wrong-key") == [401] * len(calls)
     assert statuses(valar.key) == [200, 400, 400, 400, 400, 200]
-    state = valar.home / "local" / "serve" / "state.sqlite"
-    with closing(sqlite3.connect(state)) as connection:
-        query = "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'table')"
-        for kind, name in connection.execute(query).fetchall():
-            if not name.startswith("sqlite_"):
-                connection.execute(f"DROP {kind} {name}")
-        connection.commit()
+    break_state_of(valar)
     assert statuses(valar.key) == [500] * len(calls)
     valar.process.send_signal(signal.SIGTERM)
     _, log = valar.process.communicate(timeout=60)
@@ -524,11 +529,7 @@ def test_an_error_is_told_without_what_it_quotes():
 
 def test_a_path_in_the_log_stays_on_its_line(valar):
     """A line break in a path cannot make a line of its own in the log."""
-    state = valar.home / "local" / "serve" / "state.sqlite"
-    with closing(sqlite3.connect(state)) as connection:
-        connection.execute("PRAGMA writable_schema = ON")
-        connection.execute("DELETE FROM sqlite_master")
-        connection.commit()
+    break_state_of(valar)
     with closing(http.client.HTTPConnection("127.0.0.1", valar.port, timeout=60)) as connection:
         headers = {"Authorization": f"Bearer {valar.key}"}
         connection.request("GET", "/v1/responses/a%0D%0AFORGED", headers=headers)
