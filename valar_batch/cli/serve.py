@@ -19,6 +19,7 @@ def command(
             "--api-key",
             help="A key to accept, repeatable; without one, a key is made once and shown.",
             metavar="KEY",
+            envvar="VALAR_SERVE_API_KEY",
         ),
     ] = None,
     latency: Annotated[
@@ -36,7 +37,7 @@ def command(
     from valar_batch.cli.render import say
     from valar_batch.local.detached import token_of
     from valar_batch.local.launch import folder_of
-    from valar_batch.local.server import Settings, serve
+    from valar_batch.local.server import Settings, is_loopback, serve
     from valar_batch.session import open_home
 
     home = open_home()
@@ -51,6 +52,8 @@ def command(
         say(f"export VALAR_BASE_URL=http://{shown}:{real_port}/v1")
         if not api_key:
             say(f"export VALAR_API_KEY={keys[0]}")
+        if not is_loopback(host):
+            say("other machines can reach it, and plain HTTP can be read on the way.")
 
     settings = Settings(api_keys=keys, latency=latency, failure_share=failure_share)
     serve(host, port, folder, settings, on_ready)

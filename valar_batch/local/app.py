@@ -11,8 +11,9 @@ import asyncio
 import hashlib
 import logging
 import os
-import secrets
+import sqlite3
 import time
+import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,17 +26,27 @@ from valar_batch.core.identity import key_fingerprint
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
 from valar_batch.errors import ApiError, ServerFault, UsageError
-from valar_batch.local.exchange import Answer, Call, authenticate, envelope, ok
+from valar_batch.local.absent import absent
+from valar_batch.local.exchange import (
+    Answer,
+    Call,
+    Incoming,
+    authenticate,
+    envelope,
+    fresh_headers,
+    ok,
+    reply,
+)
 from valar_batch.local.idempotency import Arrival
 from valar_batch.local.intake import decode, read_batch, single_params
 from valar_batch.local.records import ANY_OBJECT, response_json
-from valar_batch.local.refusals import not_found, refuse, refused
+from valar_batch.local.refusals import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from valar_batch.core.wire import Batch
-    from valar_batch.local.exchange import Headers, Message, Receive, Send
+    from valar_batch.local.exchange import Message, Receive, Send
     from valar_batch.local.leases import Leases
     from valar_batch.local.records import StoredRequest
     from valar_batch.local.server import Settings
@@ -80,41 +91,36 @@ class App:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
-        headers: Headers = [
-            (b"content-type", b"application/json"),
-            (b"x-request-id", b"req_" + secrets.token_hex(12).encode()),
-        ]
+        headers = fresh_headers()
+        incoming = Incoming(scope, receive)
         try:
             if scope["path"] == LEASE:
                 authenticate(scope, self._keys)
-                await self._leases.hold(receive, send, headers)
+                await self._leases.hold(incoming, send, headers)
                 return
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, incoming)
         except ApiError as error:
             answer = envelope(error)
-        except Exception:
-            logger.exception("%s %s", scope["method"], scope["path"])
+        except Exception as error:
+            trace = trace_of(error)
+            logger.error("%s %r: %s", scope["method"], scope["path"], trace)  # noqa: TRY400 - in it
             message = "the local Valar failed: its log says more"
             answer = envelope(ServerFault(message, status=500, type="api_error"))
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-        headers += answer.headers
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await reply(answer, headers, incoming, send)
 
     async def _answer(self, scope: Message, receive: Receive) -> Answer:
         path = scope["path"]
         if path == HEALTH:
             return ok({"status": "ok", "version": __version__, "pid": os.getpid()})
         call = Call(scope, receive, authenticate(scope, self._keys))
-        handlers = self._handlers(path.split("/"))
-        handler = handlers.get(scope["method"])
-        if handler is not None:
-            return await handler(call)
-        if not handlers:
-            raise not_found(f"there is nothing at {path}")
-        allowed = ", ".join(handlers)
-        message = f"{path} takes {allowed}, not {scope['method']}"
-        return envelope(refused(message, None, status=405), ((b"allow", allowed.encode()),))
+        method = scope["method"]
+        segments = path.split("/")
+        handlers = self._handlers(segments)
+        # A HEAD is a GET whose body the server keeps to itself (RFC 9110, 9.3.2).
+        handler = handlers.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            raise absent(method, path, segments, handlers)
+        return await handler(call)
 
     def _handlers(self, segments: list[str]) -> dict[str, Handler]:
         """Give what is offered at a path, by method."""
@@ -246,3 +252,14 @@ def arrival_of(call: Call, body: bytearray) -> Arrival:
 def batch_object(batch: Batch) -> dict[str, Any]:
     """Give a batch as the API shows it: without a label where none was set."""
     return {name: v for name, v in msgspec.structs.asdict(batch).items() if v is not None}
+
+
+def trace_of(error: Exception) -> str:
+    """Say where an error came from.
+
+    What an error says may quote a request, which is no business of the log; what the disk and the
+    database say does not.
+    """
+    places = "".join(traceback.format_tb(error.__traceback__))
+    said = f": {error}" if isinstance(error, OSError | sqlite3.Error) else ""
+    return f"{type(error).__name__}{said}\n{places}"
