@@ -1,5 +1,6 @@
 """Chat completions and messages as they are on the wire, and what comes of hang-ups and repeats."""
 
+import contextlib
 import http.client
 import json
 
@@ -30,14 +31,18 @@ def chat(**more):
     return {"model": MODEL, "messages": [{"role": "user", "content": "Is it good?"}], **more}
 
 
+@contextlib.contextmanager
 def stream(server, body, *, idempotency_key=None):
     """POST a chat that is to be streamed; give the answer, unread."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {"Authorization": f"Bearer {server.key}"}
     if idempotency_key:
         headers["Idempotency-Key"] = idempotency_key
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-    return connection.getresponse()
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    ) as connection:
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        with connection.getresponse() as answer:
+            yield answer
 
 
 def events(answer):
@@ -46,6 +51,12 @@ def events(answer):
     assert end == ""
     assert all(event.startswith("data: ") for event in found)
     return [event.removeprefix("data: ") for event in found]
+
+
+def streamed(server, body, **options):
+    """POST a chat that is to be streamed, and read the stream to its end."""
+    with stream(server, body, **options) as answer:
+        return events(answer)
 
 
 def pieces(text):
@@ -90,10 +101,10 @@ def test_a_completion_is_whole(server):
 def test_a_stream_is_whole(server, with_usage):
     """Event by event: role, reasoning, text, end, the usage where asked, and [DONE]."""
     options = {"stream_options": {"include_usage": True}} if with_usage else {}
-    answer = stream(server, chat(stream=True, **options))
-    assert answer.getheader("content-type") == "text/event-stream"
-    assert answer.getheader("x-request-id").startswith("req_")
-    *found, done = events(answer)
+    with stream(server, chat(stream=True, **options)) as answer:
+        assert answer.getheader("content-type") == "text/event-stream"
+        assert answer.getheader("x-request-id").startswith("req_")
+        *found, done = events(answer)
     assert done == "[DONE]"
     found = [json.loads(event) for event in found]
     start = {
@@ -136,13 +147,13 @@ def test_a_tool_call_is_whole_in_one_event(server, tool, inside):
     kind = tool["type"]
     assert call == {"id": call["id"], "type": kind, kind: inside}
     assert (choice["message"]["content"], choice["finish_reason"]) == (None, "tool_calls")
-    *found, last, _done = events(stream(server, {**body, "stream": True}))
+    *found, last, _done = streamed(server, {**body, "stream": True})
     deltas = [json.loads(event)["choices"][0]["delta"] for event in found]
     assert [list(delta) for delta in deltas[1:]] == (
         [["reasoning_content"]] * len(pieces(REASONING)) + [["tool_calls"]]
     )
-    [streamed] = deltas[-1]["tool_calls"]
-    assert streamed == {"index": 0, "id": streamed["id"], "type": kind, kind: inside}
+    [call] = deltas[-1]["tool_calls"]
+    assert call == {"index": 0, "id": call["id"], "type": kind, kind: inside}
     assert json.loads(last)["choices"][0]["finish_reason"] == "tool_calls"
 
 
@@ -173,8 +184,8 @@ def test_a_repeat_is_streamed_again(start):
     """The same key and body give the same events, and nothing runs twice."""
     server = start()
     body = chat(stream=True)
-    first = events(stream(server, body, idempotency_key="k"))
-    assert events(stream(server, body, idempotency_key="k")) == first
+    first = streamed(server, body, idempotency_key="k")
+    assert streamed(server, body, idempotency_key="k") == first
     assert server.get("/local/executions")["total"] == 1
     other = server.call("POST", "/v1/chat/completions", chat(), idempotency_key="k")
     assert other.error[1]["type"] == "idempotency_error"
@@ -191,9 +202,8 @@ def test_one_key_is_for_one_endpoint(server):
 def test_a_client_may_hang_up(start, capfd):
     """The stream ends quietly: the server says nothing of it and goes on."""
     server = start(latency=60)
-    answer = stream(server, chat(stream=True))
-    assert answer.readline().startswith(b"data: ")
-    answer.close()
+    with stream(server, chat(stream=True)) as answer:
+        assert answer.readline().startswith(b"data: ")
     server.call("POST", "/local/settings", {"latency": 0})
     assert server.post("/v1/chat/completions", chat())["choices"][0]["finish_reason"] == "stop"
     assert server.stop() == 0
@@ -203,10 +213,9 @@ def test_a_client_may_hang_up(start, capfd):
 def test_the_first_token_does_not_wait_for_the_last(start):
     """Latency is spread over the stream: what is there is sent at once."""
     server = start(latency=3_600)
-    answer = stream(server, chat(stream=True))
-    first = json.loads(answer.readline().removeprefix(b"data: "))
+    with stream(server, chat(stream=True)) as answer:
+        first = json.loads(answer.readline().removeprefix(b"data: "))
     assert first["choices"][0]["delta"] == {"role": "assistant"}
-    answer.close()
 
 
 @pytest.mark.parametrize(

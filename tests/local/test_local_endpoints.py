@@ -1,5 +1,6 @@
 """The endpoints of the local Valar: what they give, and what they refuse, by the contract."""
 
+import http.client
 import itertools
 import json
 import sqlite3
@@ -256,21 +257,75 @@ def test_every_call_needs_a_key(server, method, path, key):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "message"),
+    ("path", "message"),
     [
-        ("GET", "/v1/nowhere", 404, "there is nothing at /v1/nowhere"),
-        ("GET", "/v1/batches/", 404, "there is no batch ''"),
-        ("GET", "/v1/batches/batch_0", 404, "there is no batch 'batch_0'"),
-        ("GET", "/v1/batches/batch_0/a", 404, "there is no request 'a' in a batch 'batch_0'"),
-        ("GET", "/v1/responses/resp_0", 404, "there is no response 'resp_0'"),
-        ("DELETE", "/v1/batches", 405, "/v1/batches takes GET, POST, not DELETE"),
-        ("GET", "/v1/responses", 405, "/v1/responses takes POST, not GET"),
+        ("/v1/batches/", "there is no batch ''"),
+        ("/v1/batches/batch_0", "there is no batch 'batch_0'"),
+        ("/v1/batches/batch_0/a", "there is no request 'a' in a batch 'batch_0'"),
+        ("/v1/responses/resp_0", "there is no response 'resp_0'"),
     ],
 )
-def test_what_is_not_there(server, method, path, status, message):
-    """Unknown things and paths are a 404, wrong methods a 405, in the envelope like all errors."""
+def test_things_that_are_not_there(server, path, message):
+    """An unknown batch, request or response is a 404 in the envelope."""
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    assert server.call(method, path).error == (status, error)
+    assert server.call("GET", path).error == (404, error)
+
+
+ALL_THERE_IS = (
+    "there is GET /v1/models, POST /v1/responses, GET /v1/responses/ID, POST /v1/chat/completions, "
+    "POST /v1/messages, POST and GET /v1/batches, GET /v1/batches/ID, GET /v1/batches/ID/CUSTOM_ID"
+)
+STATELESS = "completions are not stored; only POST /v1/chat/completions is there"
+OTHER_BATCHES = "send batches of /v1/responses to POST /v1/batches"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "instead"),
+    [
+        ("GET", "/nowhere", ALL_THERE_IS),
+        ("GET", "/v1/nowhere", ALL_THERE_IS),
+        ("POST", "/v1/embeddings", ALL_THERE_IS),
+        ("POST", "/v1/files", ALL_THERE_IS),
+        ("GET", "/v1/models/openai/gpt-oss-120b", ALL_THERE_IS),
+        ("GET", "/v1/responses/resp_0/input_items", ALL_THERE_IS),
+        ("POST", "/v1/models", "the path takes GET"),
+        ("GET", "/v1/responses", "the path takes POST"),
+        ("PUT", "/v1/batches", "the path takes GET, POST"),
+        ("PATCH", "/v1/batches/batch_0", "the path takes GET"),
+        ("POST", "/v1/batches/batch_0/a", "the path takes GET"),
+        ("DELETE", "/v1/batches/batch_0", "nothing can be deleted"),
+        ("DELETE", "/v1/responses/resp_0", "nothing can be deleted"),
+        ("POST", "/v1/batches/batch_0/cancel", "nothing can be cancelled"),
+        ("POST", "/v1/responses/resp_0/cancel", "nothing can be cancelled"),
+        ("GET", "/v1/chat/completions", STATELESS),
+        ("GET", "/v1/chat/completions/chatcmpl_0", STATELESS),
+        ("POST", "/v1/chat/completions/chatcmpl_0", STATELESS),
+        ("DELETE", "/v1/chat/completions/chatcmpl_0", STATELESS),
+        ("GET", "/v1/chat/completions/chatcmpl_0/messages", STATELESS),
+        ("POST", "/v1/messages/count_tokens", "token counts come back in usage"),
+        ("POST", "/v1/messages/batches", OTHER_BATCHES),
+        ("GET", "/v1/messages/batches/msgbatch_0/results", OTHER_BATCHES),
+    ],
+)
+def test_calls_that_are_not_there(server, params, method, path, instead):
+    """Other APIs have these calls. They are a 404 in the envelope, which says what there is."""
+    message = f"there is no {method} {path}: {instead}"
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    assert server.call(method, path, params()).error == (404, error)
+
+
+def test_a_head_is_a_get_without_its_body(server):
+    """HEAD gives the status and the headers of a GET."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with closing(connection):
+        for path, status in (("/v1/models", 200), ("/v1/batches/batch_0", 404)):
+            found = {}
+            for method in ("GET", "HEAD"):
+                connection.request(method, path, headers={"Authorization": f"Bearer {server.key}"})
+                answer = connection.getresponse()
+                found[method] = answer.status, answer.getheader("content-length"), answer.read()
+            assert found["HEAD"] == (*found["GET"][:2], b"")
+            assert found["HEAD"][0] == status
 
 
 def test_every_answer_has_a_request_id(server, params):

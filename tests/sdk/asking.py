@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     import openai
 
 SEES = "google/gemma-4-31B-it"
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 """A picture of one pixel, in base64."""
 PNG = f"data:image/png;base64,{PIXEL}"
 

@@ -146,7 +146,9 @@ def test_only_a_bearer_is_taken(valar, anthropic_url) -> None:
     ):
         client.messages.create(**ASKED)
     with (
-        anthropic.Anthropic(base_url=anthropic_url, auth_token="wrong", max_retries=0) as client,
+        anthropic.Anthropic(
+            base_url=anthropic_url, auth_token=f"not {valar.key}", max_retries=0
+        ) as client,
         pytest.raises(anthropic.AuthenticationError),
     ):
         client.messages.create(**ASKED)

@@ -78,7 +78,7 @@ def test_what_is_not_there(client) -> None:
         lambda: client.responses.cancel("resp_0"),
         lambda: client.get("/batches/batch_0", cast_to=dict),
         lambda: client.embeddings.create(model=MODEL, input="Hello"),
-        lambda: client.files.list(),
+        client.files.list,
     ):
         with pytest.raises((openai.NotFoundError, openai.APIStatusError)) as refused:
             ask()
@@ -89,7 +89,7 @@ def test_a_wrong_key(client) -> None:
     """Every call refuses it."""
     stranger = client.with_options(api_key="wrong")
     for ask in (
-        lambda: stranger.models.list(),
+        stranger.models.list,
         lambda: stranger.responses.create(model=MODEL, input="Hello"),
         lambda: stranger.chat.completions.create(model=MODEL, messages=HELLO, stream=True),
     ):

@@ -6,7 +6,6 @@ import asyncio
 import json
 
 import openai
-import pydantic
 import pytest
 
 from tests.conftest import MODEL

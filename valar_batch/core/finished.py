@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.problems import Problem
-from valar_batch.core.repairs import from_responses, repaired
-from valar_batch.core.rewriting import Translation
-from valar_batch.core.translate import from_chat, from_messages
+from valar_batch.core.repairs import repaired
+from valar_batch.core.translate import Translation, from_chat, from_messages, from_responses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.rewriting import PARTS_HINT, alone_as_text
+from valar_batch.core.rewriting import alone_as_text
+from valar_batch.core.rules.shared import TEXT_AND_IMAGES
 from valar_batch.core.template import json_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _part(rewriting: Rewriting, block: Any, place: str, path: str, *, own: bool)
         return {"type": "output_text" if own else "input_text", "text": block.get("text")}
     if kind == "image":
         return {"type": "input_image", "image_url": _image_url(rewriting, block, place, path)}
-    rewriting.refuse(place, f"{kind or 'this'} blocks have no counterpart", PARTS_HINT)
+    rewriting.refuse(place, f"{kind or 'this'} blocks have no counterpart", TEXT_AND_IMAGES)
     return block
 
 

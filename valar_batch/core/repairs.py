@@ -1,8 +1,7 @@
 """Repairs of Responses bodies: what has one right answer is rewritten, for `--fix`.
 
-The body of OpenAI's own Responses API gets the part of it that lies between the two APIs. Repairs
-judge nothing: what they leave as it is, `check_params` refuses. Repairing twice changes nothing
-more.
+Repairs judge nothing: what they leave as it is, `check_params` refuses. Repairing twice changes
+nothing more.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.fields import overlaid, set_path
 from valar_batch.core.rewriting import (
+    UNNEEDED,
     Rewriting,
     chat_choice,
     chat_format,
     given_fields,
-    is_default,
 )
 from valar_batch.core.validate import ABSENT, lookup
 
@@ -42,31 +41,7 @@ def repaired(params: Mapping[str, Any]) -> Translation:
     return repairing.repair()
 
 
-def from_responses(body: Mapping[str, Any]) -> Translation:
-    """Translate the body of OpenAI's Responses API: what is only OpenAI's way of saying it."""
-    repairing = Repairing(
-        {
-            name: value
-            for name, value in body.items()
-            if not is_default(RESPONSES_DEFAULTS, name, value)
-        }
-    )
-    repairing.drop_nulls()
-    repairing.drop_ways_of_answering()
-    repairing.rewrite_input()
-    repairing.lead_by_instructions()
-    return repairing.translation()
-
-
-RESPONSES_DEFAULTS: Mapping[str, tuple[Any, ...]] = {
-    "instructions": ("",),
-    "parallel_tool_calls": (True,),
-    "service_tier": ("auto", "default"),
-    "stream": (False,),
-    "top_logprobs": (0,),
-    "truncation": ("disabled",),
-}
-"""What fields of OpenAI's Responses say that would be so without them."""
+INSTRUCTIONS_LEAD = "instructions → a leading system message"
 
 RENAMED: tuple[tuple[str, str], ...] = (
     ("max_tokens", "max_output_tokens"),
@@ -85,21 +60,34 @@ class Repairing(Rewriting):
         self.params = dict(params)
 
     def drop_nulls(self) -> None:
-        """Drop fields that are null, which says nothing."""
-        given = given_fields(self.params)
-        for name in ("text", "reasoning"):
-            if isinstance(inner := given.get(name), dict) and None in inner.values():
-                given[name] = given_fields(inner)
+        """Drop fields that are null, at any depth: they say nothing."""
+        given = {
+            name: without_null_fields(value) for name, value in given_fields(self.params).items()
+        }
         if given != self.params:
             self.note("null fields dropped")
-        self.params = given
+            self.params = {name: value for name, value in given.items() if value or name != "text"}
+
+    def drop_default_verbosity(self) -> None:
+        """Drop the verbosity that answers have anyway."""
+        text = self.params.get("text")
+        if isinstance(text, dict) and text.get("verbosity") in ("medium", None):
+            self.params["text"] = {n: v for n, v in text.items() if n != "verbosity"}
+            if not self.params["text"]:
+                del self.params["text"]
+
+    def drop_unneeded(self) -> None:
+        """Drop what no answer depends on."""
+        for name in UNNEEDED & self.params.keys():
+            del self.params[name]
+            self.lose(f"{name} dropped")
 
     def drop_ways_of_answering(self) -> None:
         """Drop what is said of storing and streaming: there is one way."""
-        if self.params.get("store") is False:
+        if self.params.get("store", True) is not True:
             del self.params["store"]
             self.lose("store: false dropped")
-        if isinstance(self.params.get("stream"), bool):
+        if "stream" in self.params:
             del self.params["stream"]
             self.params.pop("stream_options", None)
             self.lose("stream dropped")
@@ -166,7 +154,7 @@ class Repairing(Rewriting):
         if not isinstance(text, str) or not isinstance(messages, str | list) or not messages:
             return
         del self.params["instructions"]
-        self.note("instructions → a leading system message")
+        self.note(INSTRUCTIONS_LEAD)
         if not text:
             return
         if isinstance(messages, str):
@@ -190,3 +178,18 @@ class Repairing(Rewriting):
         if isinstance(metadata, dict) and metadata.get("completion_window") == "asap":
             self.params["metadata"] = {**metadata, "completion_window": "standard"}
             self.note("window asap → standard")
+
+
+def without_null_fields(value: Any) -> Any:
+    """Give a value without the null fields of its objects; JSON Schemas stay as they are."""
+    if isinstance(value, dict):
+        return {
+            name: inner if name in SCHEMAS else without_null_fields(inner)
+            for name, inner in value.items()
+            if inner is not None
+        }
+    return list(map(without_null_fields, value)) if isinstance(value, list) else value
+
+
+SCHEMAS = frozenset({"parameters", "schema"})
+"""Where a JSON Schema stands, in which null is a value as any other."""

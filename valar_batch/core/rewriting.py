@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from valar_batch.core.problems import Problem
+from valar_batch.core.rules.shared import TEXT_AND_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NO_PLACES: Mapping[str, str] = {}
 
-PARTS_HINT = "text, and images on multimodal models, are taken"
+UNNEEDED = frozenset({"safety_identifier", "prompt_cache_retention"})
+"""Fields of OpenAI's that no answer depends on."""
 
 
 class Translation(NamedTuple):
@@ -114,7 +116,7 @@ class Rewriting:
             given = {name: value for name, value in image.items() if value is not None}
             return {**rest, **given_as_url(given), "type": "input_image"}
         if kind in ("input_audio", "file"):
-            self.refuse(place, f"{kind} parts have no counterpart", PARTS_HINT)
+            self.refuse(place, f"{kind} parts have no counterpart", TEXT_AND_IMAGES)
         return part
 
     def chat_items(self, messages: list[Any], place: str, path: str) -> list[Any]:
@@ -242,11 +244,3 @@ def chat_choice(given: Any) -> Any:
     kind = given.get("type") if isinstance(given, dict) else None
     inner = given.get(kind) if kind in ("function", "custom") else None
     return {"type": kind, **inner} if isinstance(inner, dict) else given
-
-
-def is_default(defaults: Mapping[str, tuple[Any, ...]], name: str, value: Any) -> bool:
-    """Whether a field says no more than its absence would: null, or its default."""
-    return value is None or any(
-        value == default and isinstance(value, bool) == isinstance(default, bool)
-        for default in defaults.get(name, ())
-    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.prices import BYTES_PER_TOKEN
 from valar_batch.core.template import json_text
+from valar_batch.local.ids import digits_of
 from valar_batch.local.instances import instances_of
 from valar_batch.local.scalars import MARK
 
@@ -167,7 +168,7 @@ def output_items(
     answer: Answer, response_id: str, params: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Give the output array: the reasoning, if any, and the message or the call of a tool."""
-    suffix = response_id.removeprefix("resp_")
+    suffix = digits_of(response_id)
     status = "incomplete" if answer.cut else "completed"
     items = [reasoning_item(suffix, params)] if reasons(params) else []
     if answer.tool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import math
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,6 +19,7 @@ import uvicorn
 
 from valar_batch.errors import UsageError
 from valar_batch.local.app import App
+from valar_batch.local.connection import Connection
 from valar_batch.local.leases import Leases
 from valar_batch.local.store import Store
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STATE_FILE = "state.sqlite"
+KEY = re.compile(r"[!-~]+")
+KEY_HINT = "any text will do: letters, digits and marks, without spaces"
 PATIENCE = 10
 """Seconds that calls under way are given when the server stops."""
 BACKLOG = 2048
@@ -45,8 +50,8 @@ class Settings:
     failure_share: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.api_keys or not all(self.api_keys):
-            raise UsageError("the local Valar needs an API key", hint="any text will do")
+        if not self.api_keys or not all(map(KEY.fullmatch, self.api_keys)):
+            raise UsageError("the local Valar needs an API key", hint=KEY_HINT)
         if not 0 <= self.latency < math.inf:
             raise UsageError(f"latency is seconds from 0 on, not {self.latency:g}")
         if not 0 <= self.failure_share <= 1:
@@ -108,14 +113,18 @@ def serve(
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = state_folder / STATE_FILE
+    # SQLite gives the files beside it the same mode.
+    state.touch(mode=0o600)
+    state.chmod(0o600)
     with (
         listen(host, port) as listener,
-        contextlib.closing(Store(state_folder / STATE_FILE)) as store,
+        contextlib.closing(Store(state)) as store,
     ):
         leases = Leases(linger)
         config = uvicorn.Config(
             App(store, settings, leases),
-            http="httptools",
+            http=Connection,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -147,3 +156,11 @@ def listen(host: str, port: int) -> socket.socket:
         hint = "choose another port; 0 takes any free one"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -19,41 +19,48 @@ if TYPE_CHECKING:
 
     from valar_batch.local.exchange import Headers, Receive, Send
 
-HEADERS = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"))
-DONE = b"data: [DONE]\n\n"
+    Events = AsyncGenerator[Any, None]
+    """JSON values, as they come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What is sent back event by event; each event is a JSON value."""
+    """What is sent back event by event."""
 
-    events: AsyncGenerator[Any, None]
+    first: Any
+    rest: Events
 
-    async def hold(self, receive: Receive, send: Send, request_id: tuple[bytes, bytes]) -> None:
-        """Send the events, then `[DONE]`. A client that hangs up ends the stream quietly."""
-        headers = [*HEADERS, request_id]
-        sending = asyncio.ensure_future(self._send(send, headers))
+    async def send(self, headers: Headers, receive: Receive, send: Send) -> None:
+        """Send the events and `[DONE]`. A client that hangs up ends the stream quietly."""
+        sending = asyncio.ensure_future(self._send(headers, send))
         gone = asyncio.ensure_future(disconnected(receive))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
         finally:
-            gone.cancel()
             sending.cancel()
+            gone.cancel()
 
-    async def _send(self, send: Send, headers: Headers) -> None:
+    async def _send(self, headers: Headers, send: Send) -> None:
+        kind = {b"content-type": b"text/event-stream", b"cache-control": b"no-cache"}
+        headers = [*{**dict(headers), **kind}.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await write(send, JSON.encode(self.first))
         try:
-            async with contextlib.aclosing(self.events) as events:
+            async with contextlib.aclosing(self.rest) as events:
                 async for event in events:
                     await write(send, JSON.encode(event))
+            await write(send, b"[DONE]")
         except ApiError as error:
-            # The status has been sent, so an error can only be an event, which the clients know.
+            # The status has left already; clients know an error that is an event.
             await write(send, envelope(error).body)
-        else:
-            await send({"type": "http.response.body", "body": DONE, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+async def begun(events: Events) -> Stream:
+    """Give a stream once its first event is there: until then, an error can have its status."""
+    return Stream(await anext(events), events)
 
 
 async def write(send: Send, data: bytes) -> None:
@@ -61,11 +68,11 @@ async def write(send: Send, data: bytes) -> None:
     await send({"type": "http.response.body", "body": b"data: %b\n\n" % data, "more_body": True})
 
 
-async def paced(events: Iterable[Any], seconds: float) -> AsyncGenerator[Any, None]:
-    """Give events one after the other, the last of them after `seconds`."""
+async def paced(events: Iterable[Any], seconds: float) -> Events:
+    """Give the first event at once and the last after `seconds`, with even pauses."""
     waiting = list(events)
-    pause = seconds / len(waiting)
-    for event in waiting:
-        # At 0 it still lets other calls have their turn.
-        await asyncio.sleep(pause)
+    pause = max(0.0, seconds) / max(1, len(waiting) - 1)
+    for position, event in enumerate(waiting):
+        if position:
+            await asyncio.sleep(pause)
         yield event
