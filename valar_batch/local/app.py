@@ -16,7 +16,6 @@ import sqlite3
 import time
 import traceback
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,10 @@ import msgspec
 
 from valar_batch import __version__
 from valar_batch.core.identity import key_fingerprint
-from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
 from valar_batch.errors import ApiError, ServerFault, UsageError
 from valar_batch.local.absent import absent
-from valar_batch.local.chat import chunks, completion, wants_usage
+from valar_batch.local.chat import chunks, completion, wants_stream, wants_usage
 from valar_batch.local.exchange import (
     Answer,
     Call,
@@ -40,6 +38,7 @@ from valar_batch.local.exchange import (
     reply,
 )
 from valar_batch.local.idempotency import Arrival
+from valar_batch.local.ids import CHAT
 from valar_batch.local.intake import decode, read_batch, single_params
 from valar_batch.local.messages import message
 from valar_batch.local.records import ANY_OBJECT, answered, response_json
@@ -47,13 +46,14 @@ from valar_batch.local.refusals import refuse
 from valar_batch.local.streams import Stream, begun, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from valar_batch.core.wire import Batch
     from valar_batch.local.exchange import Message, Receive, Send
     from valar_batch.local.leases import Leases
     from valar_batch.local.records import StoredRequest
     from valar_batch.local.server import Settings
+    from valar_batch.local.source import Source
     from valar_batch.local.store import Store
     from valar_batch.local.streams import Events
 
@@ -84,12 +84,14 @@ class App:
         store: Store,
         settings: Settings,
         leases: Leases,
+        source: Source,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._settings = settings
         self._leases = leases
+        self._source = source
         self._clock = clock
         self._batches_at_a_time = asyncio.Semaphore(2)
         self._keys = {key.encode(): key_fingerprint(key, store.salt) for key in settings.api_keys}
@@ -174,21 +176,22 @@ class App:
 
     async def _create_batch(self, call: Call) -> Answer:
         body = await call.body()
+        served = await self._source.served()
         # A full batch takes seconds, and results are fetched meanwhile. Two at a time, so that the
         # threads they wait in leave some for other calls.
         async with self._batches_at_a_time:
-            return await asyncio.to_thread(self._accept_batch, call, body)
+            return await asyncio.to_thread(self._accept_batch, call, body, served)
 
-    def _accept_batch(self, call: Call, body: bytearray) -> Answer:
+    def _accept_batch(self, call: Call, body: bytearray, served: Collection[str] | None) -> Answer:
         arrival = arrival_of(call, body)
         batch_id = self._store.reserved(arrival)
         if batch_id is None:
             settings = self._settings
             batch_id = self._store.add_batch(
-                read_batch(body),
+                read_batch(body, served),
                 arrival,
                 now=self._clock(),
-                latency=settings.latency,
+                latency=self._source.latency(settings.latency),
                 failure_share=settings.failure_share,
             )
         return ok(batch_object(self._store.batch(batch_id)))
@@ -203,7 +206,7 @@ class App:
         body = await call.body()
         request = await self._accepted(call, body)
         asked = ANY_OBJECT.decode(body)
-        if asked.get("stream"):
+        if wants_stream(asked):
             return await begun(self._chunks(request, with_usage=wants_usage(asked)))
         return ok(completion(answered(await self._settled(request)), request.id))
 
@@ -213,6 +216,11 @@ class App:
 
     async def _chunks(self, request: StoredRequest, *, with_usage: bool) -> Events:
         """Stream a chat. What is known already is spread over the time until it is due."""
+        live = self._source.live(request, with_usage=with_usage)
+        if live is not None:
+            async for chunk in live:
+                yield chunk
+            return
         if math.isfinite(request.due):
             settled = self._store.single(request.id, request.due)
         if not math.isfinite(request.due) or settled.status == "failed":
@@ -222,23 +230,25 @@ class App:
             yield chunk
 
     async def _accepted(self, call: Call, body: bytearray) -> StoredRequest:
-        record_id = await asyncio.to_thread(self._accept_single, call, body)
+        served = await self._source.served()
+        record_id = await asyncio.to_thread(self._accept_single, call, body, served)
         return self._store.single(record_id, self._clock())
 
-    def _accept_single(self, call: Call, body: bytearray) -> str:
+    def _accept_single(self, call: Call, body: bytearray, served: Collection[str] | None) -> str:
         """Write a single request down, if nothing is wrong with it, and give its id."""
         arrival = arrival_of(call, body)
         record_id = self._store.reserved(arrival)
         if record_id is not None:
             return record_id
-        params = single_params(arrival.endpoint, body)
+        params = single_params(arrival.endpoint, body, served)
         settings = self._settings
         return self._store.add_single(
             params,
             arrival,
             now=self._clock(),
-            latency=settings.latency,
+            latency=self._source.latency(settings.latency),
             failure_share=settings.failure_share,
+            begun=arrival.endpoint == CHAT and wants_stream(ANY_OBJECT.decode(body)),
         )
 
     async def _settled(self, request: StoredRequest) -> StoredRequest:
@@ -252,13 +262,7 @@ class App:
         return Answer(200, response_json(self._store.response(response_id, self._clock())))
 
     async def _models(self, _call: Call) -> Answer:
-        table = shipped_prices()
-        published = int(datetime.fromisoformat(table.date).replace(tzinfo=UTC).timestamp())
-        models = [
-            {"id": name, "object": "model", "created": published, "owned_by": name.split("/")[0]}
-            for name in table.models
-        ]
-        return ok({"object": "list", "data": models})
+        return ok({"object": "list", "data": await self._source.models()})
 
     async def _executions(self, _call: Call) -> Answer:
         return ok(await asyncio.to_thread(self._store.executions))

@@ -36,6 +36,11 @@ def chat_params(body: Mapping[str, Any]) -> dict[str, Any]:
     return params
 
 
+def wants_stream(body: Mapping[str, Any]) -> bool:
+    """Whether a chat is to be answered bit by bit."""
+    return bool(body.get("stream"))
+
+
 def wants_usage(body: Mapping[str, Any]) -> bool:
     """Whether the stream of a chat is to end with the usage."""
     return bool((body.get("stream_options") or {}).get("include_usage"))

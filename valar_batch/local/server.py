@@ -23,11 +23,15 @@ from valar_batch.errors import UsageError
 from valar_batch.local.app import App
 from valar_batch.local.connection import Connection
 from valar_batch.local.leases import Leases
+from valar_batch.local.source import Rehearsals
 from valar_batch.local.store import Store
 from valar_batch.local.webhooks import PATIENCE, PAUSES, Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+    from valar_batch.local.source import Source
+    from valar_batch.local.upstream.settings import UpstreamSettings
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +52,8 @@ class Settings:
     `latency` is the mean time in seconds that a request takes, `failure_share` the share of
     requests that fail, 0 to 1; both hold for what is created from then on. `api_keys` are the keys
     it takes, at least one. A webhook's receiver has `webhook_patience` seconds to answer; where it
-    fails, it is called again after each of the `webhook_pauses`.
+    fails, it is called again after each of the `webhook_pauses`. With an `upstream` the answers are
+    real, and nothing is rehearsed.
     """
 
     api_keys: tuple[str, ...]
@@ -56,6 +61,7 @@ class Settings:
     failure_share: float = 0.0
     webhook_patience: float = PATIENCE
     webhook_pauses: tuple[float, ...] = PAUSES
+    upstream: UpstreamSettings | None = None
 
     def __post_init__(self) -> None:
         if not self.api_keys or not all(map(KEY.fullmatch, self.api_keys)):
@@ -156,8 +162,9 @@ def serve(
         webhooks = Webhooks(
             store, patience=settings.webhook_patience, pauses=settings.webhook_pauses
         )
+        source = source_of(settings, store)
         config = uvicorn.Config(
-            App(store, settings, leases),
+            App(store, settings, leases, source),
             http=Connection,
             loop="asyncio",
             ws="none",
@@ -171,7 +178,17 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         real_port = listener.getsockname()[1]
-        Server(config, leases, lambda: on_ready(real_port), [webhooks.run]).run([listener])
+        errands = [webhooks.run, source.run]
+        Server(config, leases, lambda: on_ready(real_port), errands).run([listener])
+
+
+def source_of(settings: Settings, store: Store) -> Source:
+    """Give where the answers come from."""
+    if settings.upstream is None:
+        return Rehearsals()
+    from valar_batch.local.upstream.source import Upstream
+
+    return Upstream(settings.upstream, store)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -30,11 +30,8 @@ class Source(Protocol):
     ) -> AsyncGenerator[dict[str, Any], None] | None:
         """Stream a chat as it is being answered; None where its answer comes whole."""
 
-    def start(self) -> None:
-        """Begin to work; called in the event loop."""
-
-    async def stop(self, patience: float) -> None:
-        """Stop working; what is under way has so many seconds."""
+    async def run(self) -> None:
+        """Work at what is unsettled, until cancelled."""
 
 
 class Rehearsals:
@@ -54,11 +51,8 @@ class Rehearsals:
     def live(self, request: StoredRequest, *, with_usage: bool) -> None:
         """Stream nothing live."""
 
-    def start(self) -> None:
+    async def run(self) -> None:
         """Do nothing: a rehearsal goes by the clock."""
-
-    async def stop(self, patience: float) -> None:
-        """Do nothing."""
 
 
 def valar_models() -> list[dict[str, Any]]:

@@ -124,9 +124,7 @@ class Forwarder:
     def _model_for(self, params: Mapping[str, Any]) -> str:
         return self._model or str(params["model"])
 
-    async def _ask(
-        self, params: Mapping[str, Any], suffix: str, *, is_chat: bool
-    ) -> RealAnswer:
+    async def _ask(self, params: Mapping[str, Any], suffix: str, *, is_chat: bool) -> RealAnswer:
         path = await self._endpoint(is_chat=is_chat)
         try:
             return await self._call(path, params, suffix)

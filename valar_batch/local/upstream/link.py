@@ -79,9 +79,7 @@ class Link:
         One that says nothing of the endpoint is raised: the key, the pace, a server that is away.
         """
         with self._foreign_errors():
-            answer = await self._http.post(
-                self._base_url + path, json={}, timeout=QUESTION_TIMEOUT
-            )
+            answer = await self._http.post(self._base_url + path, json={}, timeout=QUESTION_TIMEOUT)
         if answer.status_code in TELL_NOTHING:
             self._refuse(answer)
         return answer.status_code

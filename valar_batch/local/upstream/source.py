@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.errors import RemoteError, ServerFault
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from valar_batch.local.store import Store
     from valar_batch.local.upstream.settings import UpstreamSettings
 
+
 class Upstream:
     """Answers from an OpenAI-compatible server."""
 
@@ -29,11 +30,10 @@ class Upstream:
         most = settings.concurrency
         forwarder = Forwarder(self._link, concurrency=most, model=settings.model)
         self._workers = Workers(store, forwarder, most=most)
-        self._task: asyncio.Task[None] | None = None
 
     def latency(self, rehearsed: float) -> float:
         """Nobody knows beforehand."""
-        return float("inf")
+        return math.inf
 
     async def served(self) -> Collection[str] | None:
         """Hold requests to the upstream's models; to Valar's, where one model answers for all."""
@@ -55,13 +55,9 @@ class Upstream:
         """Stream a chat that has just come in; None where it is settled or with the workers."""
         return self._workers.stream(request, with_usage=with_usage)
 
-    def start(self) -> None:
-        """Begin to work through what is unsettled."""
-        self._task = asyncio.get_running_loop().create_task(self._workers.run())
-
-    async def stop(self, patience: float) -> None:
-        """Stop working."""
-        if self._task is not None:
-            self._task.cancel()
-        await self._workers.finish(patience)
-        await self._link.close()
+    async def run(self) -> None:
+        """Work through what is unsettled, until cancelled."""
+        try:
+            await self._workers.run()
+        finally:
+            await self._link.close()

@@ -39,6 +39,10 @@ AFTER_A_FAULT = 5.0
 """Seconds until the queue is asked again when it could not be read."""
 
 
+GRACE = 5.0
+"""Seconds that what is under way is given when the server stops."""
+
+
 class Workers:
     """Forwards the store's unsettled requests, at most `most` at a time, and chats that stream."""
 
@@ -57,26 +61,21 @@ class Workers:
         self._taken: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Take one request after the other, until cancelled; what is under way goes on."""
-        while True:
-            await self._free.acquire()
-            try:
-                request = await self._take()
-            except Exception as error:
-                report(error)
-                self._free.release()
-                await asyncio.sleep(AFTER_A_FAULT)
-            else:
-                task = self._start(request.id, self._answer(request))
-                task.add_done_callback(lambda _: self._free.release())
-
-    async def finish(self, patience: float) -> None:
-        """Give what is under way so many seconds, since it may cost; then let go of it."""
-        if self._taken:
-            _, late = await asyncio.wait(self._taken.values(), timeout=patience)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        """Take one request after the other, until cancelled."""
+        try:
+            while True:
+                await self._free.acquire()
+                try:
+                    request = await self._take()
+                except Exception as error:
+                    report(error)
+                    self._free.release()
+                    await asyncio.sleep(AFTER_A_FAULT)
+                else:
+                    task = self._start(request.id, self._answer(request))
+                    task.add_done_callback(lambda _: self._free.release())
+        finally:
+            await self._finish()
 
     def stream(
         self, request: StoredRequest, *, with_usage: bool
@@ -90,6 +89,14 @@ class Workers:
         queue: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()
         self._start(request.id, self._feed(queue, request, with_usage=with_usage))
         return drained(queue)
+
+    async def _finish(self) -> None:
+        """Give what is under way a little time, since it may cost; then let go of it."""
+        if self._taken:
+            _, late = await asyncio.wait(self._taken.values(), timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _take(self) -> Unsettled:
         """Wait for a request, and mark it as begun."""
