@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO
 
 MODEL = "tiny"
 CHAT, RESPONSES, MODELS = "/v1/chat/completions", "/v1/responses", "/v1/models"
@@ -41,6 +42,7 @@ class Upstream:
         self.asked: list[tuple[str, dict]] = []
         self.keys: set[str | None] = set()
         self.at_once = self.most_at_once = 0
+        self.write: Callable[[BinaryIO, bytes], object] = lambda out, content: out.write(content)
         self._lock = threading.Lock()
         upstream = self
 
@@ -65,7 +67,7 @@ class Upstream:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                upstream.write(self.wfile, content)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

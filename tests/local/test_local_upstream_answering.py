@@ -105,7 +105,7 @@ TOKENS = [{"token": "hi", "logprob": -0.1, "bytes": [104, 105], "top_logprobs": 
                 {
                     "content": None,
                     "tool_calls": [
-                        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                        {"id": "c1", "function": {"name": "f", "arguments": "{}"}},
                         {"function": {"name": "g", "arguments": '{"a":1}'}},
                     ],
                 },
@@ -120,7 +120,11 @@ TOKENS = [{"token": "hi", "logprob": -0.1, "bytes": [104, 105], "top_logprobs": 
         ),
         pytest.param(
             completion(
-                {"tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "n", "input": "i"}}]}
+                {
+                    "tool_calls": [
+                        {"id": "c", "type": "custom", "custom": {"name": "n", "input": "i"}}
+                    ]
+                }
             ),
             RealAnswer(
                 model="asked",
@@ -228,8 +232,8 @@ def test_what_is_no_completion(answered):
 
 @pytest.mark.parametrize(
     "answered",
-    [None, [], {}, {"choices": []}, {"status": "completed"}, {"status": "completed", "output": "x"}],
-)  # fmt: skip
+    [None, [], {}, {"choices": []}, {"status": "completed"}, {"status": "completed", "output": 1}],
+)
 def test_what_is_no_response(answered):
     """Nor is something else that is JSON."""
     with pytest.raises(UnreadableAnswer):

@@ -88,12 +88,15 @@ def test_a_whole_request_for_chat():
         ({}, {}),
         ({"max_output_tokens": None, "temperature": None, "tools": [], "metadata": None}, {}),
         ({"text": {"format": {"type": "text"}}}, {}),
-        ({"text": {"format": {"type": "json_object"}}}, {"response_format": {"type": "json_object"}}),
+        (
+            {"text": {"format": {"type": "json_object"}}},
+            {"response_format": {"type": "json_object"}},
+        ),
         ({"tool_choice": "required"}, {"tool_choice": "required"}),
         ({"max_output_tokens": 7}, {NEW_LIMIT: 7}),
         ({"reasoning": {"effort": "none"}}, {"reasoning_effort": "none"}),
     ],
-)  # fmt: skip
+)
 def test_single_settings_for_chat(more, expected):
     """What is null, empty or the default is not sent."""
     params = {"model": "m", "input": "hi", **more}
