@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import BinaryIO
@@ -56,8 +57,7 @@ class Upstream:
                 self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
             def answer(self, body: dict) -> None:
-                with upstream.counted():
-                    reply = upstream.reply(self.command, self.path, body)
+                reply = upstream.reply(self.command, self.path, body)
                 upstream.keys.add(self.headers["Authorization"])
                 content = reply.body
                 if not isinstance(content, bytes):
@@ -84,8 +84,17 @@ class Upstream:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def counted(self) -> Counted:
-        return Counted(self, self._lock)
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count how many requests are answered at a time."""
+        with self._lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.at_once -= 1
 
     def reply(self, method: str, path: str, body: dict) -> Reply:
         script = self.scripts.get(path)
@@ -95,29 +104,13 @@ class Upstream:
             if "model" not in body:
                 return refusal(400, "model is required")
             self.asked.append((path, body))
-        return script(body)
+        with self.counted():
+            return script(body)
 
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-
-
-@dataclass
-class Counted:
-    """Counts how many requests are answered at a time."""
-
-    upstream: Upstream
-    lock: threading.Lock
-
-    def __enter__(self) -> None:
-        with self.lock:
-            self.upstream.at_once += 1
-            self.upstream.most_at_once = max(self.upstream.most_at_once, self.upstream.at_once)
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.upstream.at_once -= 1
 
 
 def refusal(status: int, message: str, **headers: str) -> Reply:

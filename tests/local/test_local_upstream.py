@@ -226,59 +226,63 @@ def test_one_model_for_all(make_upstream, forward):
     assert ask(client).json()["error"]["param"] == "model"
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
+def test_faults_that_pass(make_upstream, forward):
+    """Faults that pass are tried again, and the answer comes."""
+    faults = [
         refusal(429, "slow down", Retry_After="0"),
         refusal(503, "loading"),
         refusal(500, "oops"),
         refusal(408, "late"),
-    ],
-    ids=["429", "503", "500", "408"],
-)
-def test_a_fault_that_passes(make_upstream, forward, first):
-    """Faults that pass are tried again, and the answer comes."""
-    upstream = make_upstream(chat=in_turn(first, completed("at last")))
+    ]
+    upstream = make_upstream(chat=in_turn(*faults, completed("at last")))
     answer = ask(forward(upstream)).json()
     assert (answer["status"], text_of(answer)) == ("completed", "at last")
-    assert len(upstream.asked) == 2
+    assert len(upstream.asked) == 5
 
 
 def error_of(response: dict) -> tuple:
     return response["status"], response["output"], response["error"]
 
 
-@pytest.mark.parametrize(
-    ("reply", "message", "code"),
-    [
-        (refusal(400, "too long"), "the upstream answered 400: too long", 400),
-        (Reply({"error": "too long"}, 422), "the upstream answered 422: too long", 422),
-        (Reply({"detail": [1]}, 400), "the upstream answered 400: [1]", 400),
-        (Reply(b"<html>", 403), "the upstream answered 403: <html>", 403),
-        (refusal(404, "no model"), "the upstream answered 404: no model", 404),
-        (Reply(b"<html>"), "the upstream answered without JSON: <html>", "upstream_error"),
-        (
-            Reply({"choices": []}),
-            "the upstream answered with a completion that has no choices",
-            "upstream_error",
-        ),
-        (Reply(b""), "the upstream answered without JSON: nothing", "upstream_error"),
-        (
-            refusal(400, f"who is {KEY}?"),
-            "the upstream answered 400: who is [key]?",
-            400,
-        ),
-    ],
-)
-def test_a_fault_that_stays(make_upstream, forward, reply, message, code):
+FATAL = {
+    "a": (refusal(400, "too long"), "the upstream answered 400: too long", 400),
+    "b": (Reply({"error": "too long"}, 422), "the upstream answered 422: too long", 422),
+    "c": (Reply({"detail": [1]}, 400), "the upstream answered 400: [1]", 400),
+    "d": (Reply(b"<html>", 403), "the upstream answered 403: <html>", 403),
+    "e": (refusal(404, "no model"), "the upstream answered 404: no model", 404),
+    "f": (Reply(b"<html>"), "the upstream answered without JSON: <html>", "upstream_error"),
+    "g": (Reply(b""), "the upstream answered without JSON: nothing", "upstream_error"),
+    "h": (
+        Reply({"choices": []}),
+        "the upstream answered with a completion that has no choices",
+        "upstream_error",
+    ),
+    "i": (refusal(400, f"who is {KEY}?"), "the upstream answered 400: who is [key]?", 400),
+}
+
+
+def test_faults_that_stay(make_upstream, forward):
     """What another try would not change fails, once, with what the upstream said."""
-    upstream = make_upstream(chat=lambda _: reply)
+    upstream = make_upstream(chat=lambda body: FATAL[last_text(body)][0])
     client = forward(upstream, "--upstream-key", KEY)
-    assert error_of(ask(client).json()) == ("failed", None, {"message": message, "code": code})
-    assert len(upstream.asked) == 1
-    chatted = chat(client)
-    assert chatted.status_code == (400 if code in (400, 422) else 500)
-    assert chatted.json()["error"]["message"].startswith(message)
+    failed = {
+        name: ("failed", None, {"message": m, "code": c}) for name, (_, m, c) in FATAL.items()
+    }
+    assert {name: error_of(ask(client, name).json()) for name in FATAL} == failed
+    assert [last_text(body) for _, body in upstream.asked] == list(FATAL)
+
+
+def test_faults_that_stay_in_a_chat(make_upstream, forward):
+    """A chat has no failed status: the refusal of the request stays one, the rest is a fault."""
+    client = forward(make_upstream(chat=lambda body: FATAL[last_text(body)][0]))
+    for options in ({}, {"stream": True}):
+        answers = {name: chat(client, name, **options) for name in FATAL}
+        statuses = {name: answer.status_code for name, answer in answers.items()}
+        assert statuses == {
+            name: 400 if code in (400, 422) else 500 for name, (_, _, code) in FATAL.items()
+        }
+        assert all(list(answer.json()) == ["error"] for answer in answers.values())
+    assert answers["a"].json()["error"]["message"] == "the upstream answered 400: too long"
 
 
 def test_a_request_that_the_upstream_never_finishes(make_upstream, forward):
@@ -402,16 +406,6 @@ def test_the_real_client_streams_live(make_upstream, forward):
     assert [text for text in said if text] == ["h", "i"]
 
 
-@pytest.mark.parametrize(
-    ("reply", "status"),
-    [(refusal(400, "too long"), 400), (Reply(b"<html>"), 500), (refusal(403, "no"), 500)],
-)
-def test_a_stream_that_does_not_begin(make_upstream, forward, reply, status):
-    """An error before the first chunk has its status, as without a stream."""
-    answer = chat(forward(make_upstream(chat=lambda _: reply)), stream=True)
-    assert (answer.status_code, list(answer.json())) == (status, ["error"])
-
-
 def test_a_stream_that_breaks_off(make_upstream, forward):
     """An error in the middle is an event, which the clients raise."""
     client = forward(make_upstream(chat=lambda _: streamed(piece({"content": "h"}), end=b"")))
@@ -444,9 +438,11 @@ def batch_file(tmp_path, texts):
 def test_a_batch_end_to_end(make_upstream, serve, make_cli, tmp_path):
     """`run` through `serve --upstream`: answers and failures in their rows, N at a time."""
 
+    four = threading.Barrier(4)
+
     def script(body: dict) -> Reply:
         text = last_text(body)
-        time.sleep(0.01)
+        four.wait(30)
         return refusal(400, f"not {text}") if text == "text 7" else echo_chat(body)
 
     upstream = make_upstream(chat=script)
