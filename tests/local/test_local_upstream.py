@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from typing import BinaryIO
@@ -558,3 +560,40 @@ def test_what_serve_says(make_upstream, tmp_path, make_cli):
     assert process.wait(20) == 0
     real = f"the local Valar is up; its answers are real, from {upstream.url}, all to m.\n"
     assert said[:2] == [real, "Ctrl-C ends it; what is unanswered goes on at the next start.\n"]
+
+
+SERVE = """
+import pathlib, sys
+from valar_batch.local.server import Settings, serve
+from valar_batch.local.upstream.settings import UpstreamSettings
+upstream = UpstreamSettings(base_url=sys.argv[2], patience=0.5)
+settings = Settings(api_keys=("the-key",), upstream=upstream)
+serve("127.0.0.1", 0, pathlib.Path(sys.argv[1]), settings, lambda port: print(port, flush=True))
+"""
+
+
+def test_an_answer_that_takes_too_long_to_be_waited_for(make_upstream, tmp_path):
+    """The caller is told when to ask again, and then gets the one answer that was worked on."""
+    go = threading.Event()
+
+    def wait(body: dict) -> Reply:
+        go.wait(30)
+        return echo_chat(body)
+
+    upstream = make_upstream(chat=wait)
+    command = [sys.executable, "-c", SERVE, tmp_path, upstream.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        base_url = f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        headers = {"Authorization": "Bearer the-key", "Idempotency-Key": "one"}
+        with httpx.Client(base_url=base_url, headers=headers, timeout=60) as client:
+            late = chat(client)
+            go.set()
+            while (answer := chat(client)).status_code == 408:
+                time.sleep(0.02)
+        process.terminate()
+    assert (late.status_code, late.json()["error"]["message"][:22]) == (
+        408,
+        "no answer within 0.5 s",
+    )
+    assert answer.json()["choices"][0]["message"]["content"] == "chat: hi"
+    assert len(upstream.asked) == 1

@@ -252,10 +252,14 @@ class App:
         )
 
     async def _settled(self, request: StoredRequest) -> StoredRequest:
-        """Give a single request once it is finished."""
+        """Give a single request once it is finished; after a while the caller has to ask again."""
+        give_up = self._clock() + self._source.patience
         with self._store.bells.listen(request.id) as bell:
             while not (request := self._store.single(request.id, self._clock())).is_settled:
-                await bell.wait(max(0.001, request.due - self._clock()))
+                now = self._clock()
+                if now >= give_up:
+                    raise late(self._source.patience)
+                await bell.wait(max(0.001, min(request.due, give_up) - now))
         return request
 
     async def _response(self, response_id: str, _call: Call) -> Answer:
@@ -287,6 +291,15 @@ def arrival_of(call: Call, body: bytearray) -> Arrival:
 def batch_object(batch: Batch) -> dict[str, Any]:
     """Give a batch as the API shows it: without a label where none was set."""
     return {name: v for name, v in msgspec.structs.asdict(batch).items() if v is not None}
+
+
+def late(seconds: float) -> ServerFault:
+    """Give the error for an answer that takes too long to be waited for."""
+    message = (
+        f"no answer within {seconds:g} s; it is still worked on, and comes under the same "
+        "Idempotency-Key, or later with background: true"
+    )
+    return ServerFault(message, status=408, type="api_error")
 
 
 def trace_of(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Where answers come from."""
+    """Where answers come from. `patience` is how many seconds a call waits for its answer."""
+
+    patience: float
 
     def latency(self, rehearsed: float) -> float:
         """Mean seconds until a request settles; infinite where somebody has to settle it."""
@@ -36,6 +39,8 @@ class Source(Protocol):
 
 class Rehearsals:
     """Answers made up here: what becomes of a request is drawn as it arrives."""
+
+    patience = math.inf
 
     def latency(self, rehearsed: float) -> float:
         """Leave it as it is."""

@@ -8,7 +8,7 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.backoff import backoff_delay
+from valar_batch.core.backoff import CAP, backoff_delay
 from valar_batch.errors import ApiError, RateLimited, RemoteError, RequestRefused
 from valar_batch.local.upstream.answering import (
     answer_of_completion,
@@ -108,7 +108,9 @@ class Forwarder:
             except RemoteError as error:
                 if self._learns_limit(params, error):
                     continue
-                if has_begun or attempt == MOST_TRIES or outlook(error) is Outlook.GIVE_UP:
+                asks_too_much = (asked_pause(error) or 0) > CAP
+                is_last = attempt == MOST_TRIES or outlook(error) is Outlook.GIVE_UP
+                if has_begun or is_last or asks_too_much:
                     yield self.failed(params, error)
                     return
                 await self._pause(error, attempt)
@@ -194,14 +196,19 @@ class Forwarder:
         if pauses == SAID_AFTER and not self._is_waiting:
             self._is_waiting = True
             logger.warning("the upstream %s; requests wait for it", reason(error))
-        asked = error.retry_after if isinstance(error, RateLimited) else None
         jitter = random.random()  # noqa: S311 - spreads clients, guards nothing
-        await asyncio.sleep(backoff_delay(pauses, jitter=jitter, retry_after=asked))
+        delay = backoff_delay(pauses, jitter=jitter, retry_after=asked_pause(error))
+        await asyncio.sleep(delay)
 
     def _came_back(self) -> None:
         if self._is_waiting:
             self._is_waiting = False
             logger.warning("the upstream answers again")
+
+
+def asked_pause(error: RemoteError) -> float | None:
+    """Seconds that the upstream asks to wait, or None."""
+    return error.retry_after if isinstance(error, RateLimited) else None
 
 
 def wants_new_limit(error: RemoteError) -> bool:

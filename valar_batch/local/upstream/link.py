@@ -27,6 +27,8 @@ from valar_batch.local.upstream.outlook import Unreached
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from valar_batch.local.upstream.settings import UpstreamSettings
+
 CONNECT_TIMEOUT = 15.0
 READ_TIMEOUT = 3600.0
 """Seconds without a byte. A laptop answers one request after the other, and thinks for long."""
@@ -49,18 +51,22 @@ ANY = msgspec.json.Decoder()
 
 
 class Link:
-    """The connections to the upstream at `base_url`, with its key if it wants one."""
+    """The connections to the upstream, with its key if it wants one.
 
-    def __init__(self, base_url: str, api_key: str = "") -> None:
-        self._base_url = base_url.rstrip("/")
-        self._api_key = api_key
+    Proxies come from the usual variables; to this machine there is none.
+    """
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._base_url = settings.base_url
+        self._api_key = settings.api_key
         headers = {"User-Agent": f"valar-batch/{__version__}"}
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
         self._http = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
             limits=httpx.Limits(max_connections=None),
+            trust_env=not settings.is_loopback,
         )
 
     async def close(self) -> None:

@@ -9,6 +9,8 @@ from valar_batch.errors import UsageError
 
 CONCURRENCY = 8
 """Requests at a time, unless told otherwise: what a small server takes without queueing long."""
+PATIENCE = 600.0
+"""Seconds that a call waits for its answer: as long as OpenAI's clients do."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -17,14 +19,16 @@ class UpstreamSettings:
     """An upstream at `base_url`, which is brought into the form `http://localhost:11434/v1`.
 
     At most `concurrency` requests are with it at a time. With a `model` all go to that one,
-    whichever of Valar's models they name. Raises UsageError where the key would travel over plain
-    http to another machine.
+    whichever of Valar's models they name. A call waits `patience` seconds for its answer, which is
+    worked on all the same. Raises UsageError where the key would travel over plain http to another
+    machine.
     """
 
     base_url: str
     api_key: str = field(default="", repr=False)
     concurrency: int = CONCURRENCY
     model: str | None = None
+    patience: float = PATIENCE
 
     def __post_init__(self) -> None:
         try:
@@ -39,7 +43,7 @@ class UpstreamSettings:
             )
         if parts.username or parts.password:
             raise UsageError("the upstream's address has a user in it", hint="use --upstream-key")
-        if self.api_key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        if self.api_key and parts.scheme == "http" and not self.is_loopback:
             raise UsageError(
                 f"{self.base_url} is plain http: the upstream's key would be readable on the way",
                 hint="use https, or leave --upstream-key and UPSTREAM_API_KEY out",
@@ -48,3 +52,8 @@ class UpstreamSettings:
             raise UsageError("--upstream-key has characters that no key has", hint="copy it again")
         path = parts.path.rstrip("/") or "/v1"
         object.__setattr__(self, "base_url", f"{parts.scheme}://{parts.netloc}{path}")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where no proxy leads."""
+        return urlsplit(self.base_url).hostname in LOOPBACK

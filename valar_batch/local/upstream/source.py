@@ -25,7 +25,8 @@ class Upstream:
 
     def __init__(self, settings: UpstreamSettings, store: Store) -> None:
         self._settings = settings
-        self._link = Link(settings.base_url, settings.api_key)
+        self.patience = settings.patience
+        self._link = Link(settings)
         self._catalogue = Catalogue(self._link)
         most = settings.concurrency
         forwarder = Forwarder(self._link, concurrency=most, model=settings.model)
