@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import os
 import sqlite3
 import time
@@ -24,9 +25,10 @@ import msgspec
 from valar_batch import __version__
 from valar_batch.core.identity import key_fingerprint
 from valar_batch.core.prices import shipped_prices
-from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, RESPONSES
+from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
 from valar_batch.errors import ApiError, ServerFault, UsageError
 from valar_batch.local.absent import absent
+from valar_batch.local.chat import chunks, completion, wants_usage
 from valar_batch.local.exchange import (
     Answer,
     Call,
@@ -38,9 +40,11 @@ from valar_batch.local.exchange import (
     reply,
 )
 from valar_batch.local.idempotency import Arrival
-from valar_batch.local.intake import decode, read_batch, read_single
-from valar_batch.local.records import ANY_OBJECT, response_json
+from valar_batch.local.intake import decode, read_batch, single_params
+from valar_batch.local.messages import message
+from valar_batch.local.records import ANY_OBJECT, answered, response_json
 from valar_batch.local.refusals import refuse
+from valar_batch.local.streams import Stream, begun, paced
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,8 +55,9 @@ if TYPE_CHECKING:
     from valar_batch.local.records import StoredRequest
     from valar_batch.local.server import Settings
     from valar_batch.local.store import Store
+    from valar_batch.local.streams import Events
 
-    Handler = Callable[[Call], Awaitable[Answer]]
+    Handler = Callable[[Call], Awaitable[Answer | Stream]]
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +93,15 @@ class App:
         self._clock = clock
         self._batches_at_a_time = asyncio.Semaphore(2)
         self._keys = {key.encode(): key_fingerprint(key, store.salt) for key in settings.api_keys}
+        self._at_fixed_paths: dict[str, dict[str, Handler]] = {
+            "/v1/batches": {"GET": self._list, "POST": self._create_batch},
+            "/v1/responses": {"POST": self._create_response},
+            "/v1/chat/completions": {"POST": self._create_completion},
+            "/v1/messages": {"POST": self._create_message},
+            "/v1/models": {"GET": self._models},
+            "/local/executions": {"GET": self._executions},
+            "/local/settings": {"POST": self._change_settings},
+        }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
@@ -106,9 +120,12 @@ class App:
             logger.error("%s %r: %s", scope["method"], scope["path"], trace)  # noqa: TRY400 - in it
             message = "the local Valar failed: its log says more"
             answer = envelope(ServerFault(message, status=500, type="api_error"))
-        await reply(answer, headers, incoming, send)
+        if isinstance(answer, Stream):
+            await answer.send(headers, incoming, send)
+        else:
+            await reply(answer, headers, incoming, send)
 
-    async def _answer(self, scope: Message, receive: Receive) -> Answer:
+    async def _answer(self, scope: Message, receive: Receive) -> Answer | Stream:
         path = scope["path"]
         if path == HEALTH:
             return ok({"status": "ok", "version": __version__, "pid": os.getpid()})
@@ -129,19 +146,9 @@ class App:
                 return {"GET": partial(self._item, batch_id, custom_id)}
             case ["", "v1", "batches", batch_id]:
                 return {"GET": partial(self._batch, batch_id)}
-            case ["", "v1", "batches"]:
-                return {"GET": self._list, "POST": self._create_batch}
             case ["", "v1", "responses", response_id]:
                 return {"GET": partial(self._response, response_id)}
-            case ["", "v1", "responses"]:
-                return {"POST": self._create_response}
-            case ["", "v1", "models"]:
-                return {"GET": self._models}
-            case ["", "local", "executions"]:
-                return {"GET": self._executions}
-            case ["", "local", "settings"]:
-                return {"POST": self._change_settings}
-        return {}
+        return self._at_fixed_paths.get("/".join(segments), {})
 
     async def _item(self, batch_id: str, custom_id: str, _call: Call) -> Answer:
         request = self._store.item(batch_id, custom_id, self._clock())
@@ -187,27 +194,47 @@ class App:
         return ok(batch_object(self._store.batch(batch_id)))
 
     async def _create_response(self, call: Call) -> Answer:
-        body = await call.body()
-        record_id = await asyncio.to_thread(
-            self._accept_single, call, body, partial(read_single, RESPONSES)
-        )
-        request = self._store.single(record_id, self._clock())
+        request = await self._accepted(call, await call.body())
         if ANY_OBJECT.decode(request.params).get("background"):
             return Answer(202, response_json(request))
         return Answer(200, response_json(await self._settled(request)))
 
-    def _accept_single(
-        self, call: Call, body: bytearray, check: Callable[[bytearray], object]
-    ) -> str:
-        """Write a single request down, once `check` has not refused it, and give its id."""
+    async def _create_completion(self, call: Call) -> Answer | Stream:
+        body = await call.body()
+        request = await self._accepted(call, body)
+        asked = ANY_OBJECT.decode(body)
+        if asked.get("stream"):
+            return await begun(self._chunks(request, with_usage=wants_usage(asked)))
+        return ok(completion(answered(await self._settled(request)), request.id))
+
+    async def _create_message(self, call: Call) -> Answer:
+        request = await self._accepted(call, await call.body())
+        return ok(message(answered(await self._settled(request)), request.id))
+
+    async def _chunks(self, request: StoredRequest, *, with_usage: bool) -> Events:
+        """Stream a chat. What is known already is spread over the time until it is due."""
+        if math.isfinite(request.due):
+            settled = self._store.single(request.id, request.due)
+        if not math.isfinite(request.due) or settled.status == "failed":
+            settled = await self._settled(request)
+        whole = chunks(answered(settled), request.id, with_usage=with_usage)
+        async for chunk in paced(whole, settled.due - self._clock()):
+            yield chunk
+
+    async def _accepted(self, call: Call, body: bytearray) -> StoredRequest:
+        record_id = await asyncio.to_thread(self._accept_single, call, body)
+        return self._store.single(record_id, self._clock())
+
+    def _accept_single(self, call: Call, body: bytearray) -> str:
+        """Write a single request down, if nothing is wrong with it, and give its id."""
         arrival = arrival_of(call, body)
         record_id = self._store.reserved(arrival)
         if record_id is not None:
             return record_id
-        check(body)
+        params = single_params(arrival.endpoint, body)
         settings = self._settings
         return self._store.add_single(
-            bytes(body),
+            params,
             arrival,
             now=self._clock(),
             latency=settings.latency,

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_IDEMPOTENCY_KEY_LENGTH
+from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_IDEMPOTENCY_KEY_LENGTH, MESSAGES
 from valar_batch.core.wire import ErrorEnvelope, ErrorObject
 from valar_batch.errors import ApiError, KeyRefused
 from valar_batch.local.refusals import refuse, refused
@@ -91,8 +91,10 @@ class Call:
 
     @property
     def idempotency_key(self) -> str | None:
-        """Give the Idempotency-Key, if there is one."""
+        """Give the Idempotency-Key, if there is one; Messages have another name for it, too."""
         key = self.header(b"idempotency-key")
+        if key is None and self.scope["path"] == MESSAGES.path:
+            key = self.header(b"anthropic-idempotency-key")
         if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH:
             message = f"an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} characters"
             refuse(message, "Idempotency-Key")
@@ -178,5 +180,7 @@ def authenticate(scope: Message, fingerprints: dict[bytes, str]) -> str:
             found = fingerprint
     if found is None or scheme.lower() != "bearer":
         message = "the API key is missing or wrong: send it as Authorization: Bearer <key>"
+        if find_header(scope, b"x-api-key") is not None:
+            message += ", not as x-api-key: Anthropic's client does so with auth_token"
         raise KeyRefused(message, status=401, type="authentication_error")
     return found

@@ -31,6 +31,11 @@ def derived_id(prefix: str, digest: bytes, before: int) -> str:
     return prefix + hashlib.blake2b(place, digest_size=12).hexdigest()
 
 
+def digits_of(record_id: str) -> str:
+    """Give an id without what it begins with."""
+    return re.split("[_-]", record_id, maxsplit=1)[-1]
+
+
 def item_response_id(batch_id: str, place: int) -> str:
     """Give the response id of a batch item; places count from 0."""
     return f"resp_{batch_id.removeprefix(BATCH_PREFIX)}{place:06x}"

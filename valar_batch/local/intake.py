@@ -15,6 +15,9 @@ from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import BATCH_WINDOWS, CHAT, MESSAGES, RESPONSES
 from valar_batch.core.rules.batch import ENVELOPE, ITEM
 from valar_batch.core.validate import check_body, nearest, single_windows
+from valar_batch.local.chat import chat_params
+from valar_batch.local.exchange import JSON
+from valar_batch.local.messages import message_params
 from valar_batch.local.refusals import refuse
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 ANY = msgspec.json.Decoder()
 
+CHECK_ENVELOPE, CHECK_ITEM = check_of(ENVELOPE), check_of(ITEM)
 SINGLE = {surface.path: surface for surface in (RESPONSES, CHAT, MESSAGES)}
 """The surfaces that answer one request, by their path."""
 
@@ -66,7 +70,7 @@ def read_batch(body: Source, served: Collection[str] | None = None) -> NewBatch:
     items = None if raw is None else decode(RAW_ARRAY, raw, "requests")
     frame = {name: decode(ANY, value, name) for name, value in fields.items() if value is not raw}
     # The requests stand in their place: their order is that of the fields.
-    refuse_first(check_of(ENVELOPE)(frame if items is None else {**frame, "requests": items}), "")
+    refuse_first(CHECK_ENVELOPE(frame if items is None else {**frame, "requests": items}), "")
     requests: list[Request] = []
     positions: dict[str, int] = {}
     for position, item in enumerate(items or ()):
@@ -85,7 +89,7 @@ def read_request(item: Source, where: str, served: Collection[str] | None = None
     """Read and check one element of `requests`; `where` is its dotted path."""
     fields = decode(RAW_OBJECT, item, where)
     decoded = {name: decode(ANY, value, join(where, name)) for name, value in fields.items()}
-    refuse_first(check_of(ITEM)(decoded), where)
+    refuse_first(CHECK_ITEM(decoded), where)
     check(RESPONSES, decoded["params"], f"{where}.params", BATCH_WINDOWS, served)
     return Request(decoded["custom_id"], bytes(fields["params"]))
 
@@ -97,6 +101,20 @@ def read_single(
     params = decode(ANY_OBJECT, body, None)
     check(surface, params, "", single_windows(surface, params), served)
     return params
+
+
+def single_params(endpoint: str, body: Source, served: Collection[str] | None = None) -> bytes:
+    """Read the body of a single request of any surface; give the params of a response, as JSON.
+
+    The body of a response stays as it came; what is checked is the body of its own surface.
+    """
+    surface = SINGLE[endpoint]
+    checked = read_single(surface, body, served)
+    if surface is CHAT:
+        return JSON.encode(chat_params(checked))
+    if surface is MESSAGES:
+        return JSON.encode(message_params(checked))
+    return bytes(body)
 
 
 def check(

@@ -6,10 +6,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from valar_batch.core.outcome import error_text
+from valar_batch.core.statuses import Status
+from valar_batch.errors import ServerFault
 from valar_batch.local.answers import response_object
 from valar_batch.local.exchange import JSON
+from valar_batch.local.refusals import refused
 
 ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+OF_THE_REQUEST = (400, 413, 422)
+"""The HTTP statuses from elsewhere, as the `code` of an error, that the request is to blame for."""
 
 
 class StoredRequest(NamedTuple):
@@ -58,3 +65,19 @@ def response_json(request: StoredRequest) -> bytes:
             status=request.status,
         )
     )
+
+
+def answered(request: StoredRequest) -> dict[str, Any]:
+    """Give the response object of a settled chat or message; raise what is told if it failed.
+
+    These surfaces have no status, and an answer without one would pass for the model's. So a
+    failed inference is a fault of the server, or the refusal that the answer from elsewhere was.
+    """
+    response: dict[str, Any] = ANY_OBJECT.decode(response_json(request))
+    if request.status == "failed":
+        error = response["error"]
+        message = error_text(error, Status.FAILED) or ""
+        if error.get("code") in OF_THE_REQUEST:
+            raise refused(message, None)
+        raise ServerFault(message, status=500, type="api_error")
+    return response
