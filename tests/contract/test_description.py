@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Served
-from tests.contract.description import amended, contradictions, drive
+from tests.contract import chat
+from tests.contract.description import amended, chunks_of, contradictions, drive, validator
 from tests.contract.deviations import AMENDMENTS, PARAMS, REFUSALS
 
 PUBLISHED = os.environ.get("VALAR_OPENAPI", "")
@@ -82,6 +83,21 @@ def test_deviations_occur(published, valar, deviation):
     assert list(contradictions(published, *seen))
     expected = ["refused, though valid"] if deviation in REFUSALS else []
     assert list(contradictions(amended(published, AMENDMENTS), *seen)) == expected
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in chat.CASES if case.param is None], ids=lambda each: each.name
+)
+def test_chunks_are_what_is_described(published, valar, case):
+    """Whatever Chat Completions take comes as a stream of described chunks, too."""
+    body = {**case.body(chat.VALID), "stream": True, "stream_options": {"include_usage": True}}
+    status, stream = call(valar, "POST", "/chat/completions", body)
+    chunks = chunks_of(stream)
+    described = validator(published, "#/components/schemas/ChatCompletionChunk")
+    for chunk in chunks:
+        described.validate(chunk)
+    assert (status, chunks[-1]["choices"]) == (200, [])
+    assert chunks[-1]["usage"]["total_tokens"] > 0
 
 
 def with_examples(description, **ids):
