@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from valar_batch.errors import ApiError
 from valar_batch.local.chat import chunks, completion
 from valar_batch.local.messages import message
+from valar_batch.local.records import StoredRequest, answered
 
 MODEL = "openai/gpt-oss-120b"
 ANSWER = "[rehearsal] an answer would stand here, to: Is it good?"
@@ -255,6 +257,29 @@ def test_a_refusal_is_told_apart():
     assert message(response(output), "msg_1")["content"] == [
         {"type": "text", "text": "I will not."}
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (None, (500, "api_error", "no luck")),
+        ("server_error", (500, "api_error", "no luck (server_error)")),
+        (401, (500, "api_error", "no luck (401)")),
+        (429, (500, "api_error", "no luck (429)")),
+        (400, (400, "invalid_request_error", "no luck (400)")),
+        (413, (400, "invalid_request_error", "no luck (413)")),
+        (422, (400, "invalid_request_error", "no luck (422)")),
+    ],
+)
+def test_a_failure_from_elsewhere_says_whose_fault_it_is(code, told):
+    """The request's own fault is not to be tried again; another's key or limit is not ours."""
+    answer = json.dumps({"error": {"message": "no luck", "code": code}}).encode()
+    request = StoredRequest(
+        "chatcmpl-1", "/v1/chat/completions", b"{}", b"", 0, 0, "failed", answer
+    )
+    with pytest.raises(ApiError) as failed:
+        answered(request)
+    assert (failed.value.status, failed.value.type, failed.value.message) == told
 
 
 def response(output):

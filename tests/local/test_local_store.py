@@ -26,6 +26,7 @@ RESPONSE_WORDS = {
     "FAILED": "failed",
 }
 """The words of `request_status`, and what a response object says."""
+ONE, TWO, THREE = (b'{"input":"%d"}' % n for n in (1, 2, 3))
 REQUESTS = [Request(f"r-{n}", b'{"n":%d}' % n) for n in range(40)]
 
 
@@ -163,13 +164,13 @@ def test_a_post_is_stored_whole_or_not_at_all(store):
 
 def test_the_judge_counts_by_custom_id_and_params(store):
     """What ran twice is named, whatever batch and key it came in; a single has no custom_id."""
-    add(store, [Request("a", b"1"), Request("b", b"1")], arrival(b"x", key="k"))
-    add(store, [Request("a", b"1"), Request("b", b"2")], arrival(b"y"))
-    add(store, [Request("a", b"1")], arrival(b"z"))
+    add(store, [Request("a", ONE), Request("b", ONE)], arrival(b"x", key="k"))
+    add(store, [Request("a", ONE), Request("b", TWO)], arrival(b"y"))
+    add(store, [Request("a", ONE)], arrival(b"z"))
     for endpoint in ("/v1/responses", "/v1/chat/completions"):
-        by = arrival(b"1", endpoint=endpoint)
-        store.add_single(b"1", by, now=0.0, latency=0.0, failure_share=0.0)
-    digest = params_hash(b"1").hex()
+        by = arrival(ONE, endpoint=endpoint)
+        store.add_single(ONE, by, now=0.0, latency=0.0, failure_share=0.0)
+    digest = params_hash(ONE).hex()
     repeated = [Repeated(None, digest, 2), Repeated("a", digest, 3)]
     assert store.executions() == Executions(7, 4, repeated)
 
@@ -227,9 +228,9 @@ def test_answers_may_come_from_elsewhere(path):
 def test_single_requests_are_answered_first(store):
     """Whoever waits for one answer comes before a batch; what was begun at birth is nobody's."""
     batch_id = add(store, REQUESTS, arrival(), latency=math.inf)
-    chat = add_single(store, b"1", "/v1/chat/completions")
-    message = add_single(store, b"2", "/v1/messages")
-    begun = add_single(store, b"3", "/v1/chat/completions", begun=True)
+    chat = add_single(store, ONE, "/v1/chat/completions")
+    message = add_single(store, TWO, "/v1/messages")
+    begun = add_single(store, THREE, "/v1/chat/completions", begun=True)
     found = [(request.id, request.endpoint) for request in store.unsettled(3)]
     assert found == [
         (chat, "/v1/chat/completions"),
@@ -259,8 +260,8 @@ def test_a_rehearsal_waits_for_nobody(store):
 
 def test_only_responses_are_given_as_responses(store):
     """A chat completion is no response, though it is kept beside them."""
-    chat = add_single(store, b"1", "/v1/chat/completions")
-    response = add_single(store, b"1")
+    chat = add_single(store, ONE, "/v1/chat/completions")
+    response = add_single(store, ONE)
     assert store.response(response, 1001.0) == store.single(response, 1001.0)
     with pytest.raises(NotFound):
         store.response(chat, 1001.0)

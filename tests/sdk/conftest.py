@@ -18,6 +18,12 @@ def valar(tmp_path_factory):
 
 
 @pytest.fixture
+def slow_valar(serve):
+    """A local Valar that takes a second or two for each answer."""
+    return serve("--latency", "2")
+
+
+@pytest.fixture
 def client(valar):
     """OpenAI's client. It never tries again, so that a test sees the first answer."""
     with openai.OpenAI(base_url=valar.base_url, api_key=valar.key, max_retries=0) as made:

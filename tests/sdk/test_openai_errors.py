@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from tests.conftest import MODEL, Served
+from tests.conftest import MODEL
 from valar_batch.core.prices import shipped_prices
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -80,9 +80,8 @@ def test_what_is_not_there(client) -> None:
         lambda: client.embeddings.create(model=MODEL, input="Hello"),
         client.files.list,
     ):
-        with pytest.raises((openai.NotFoundError, openai.APIStatusError)) as refused:
+        with pytest.raises(openai.NotFoundError):
             ask()
-        assert refused.value.status_code in (404, 405)
 
 
 def test_a_wrong_key(client) -> None:
@@ -98,16 +97,13 @@ def test_a_wrong_key(client) -> None:
         assert refused.value.type == "authentication_error"
 
 
-def test_an_inference_that_fails(tmp_path) -> None:
+def test_an_inference_that_fails(serve) -> None:
     """A response says so in its status; a completion, which has no such word, is a 500."""
-    served = Served(tmp_path / "valar", ("--failure-share", "1")).start()
-    try:
-        with openai.OpenAI(base_url=served.base_url, api_key=served.key, max_retries=0) as client:
-            response = client.responses.create(model=MODEL, input="Hello")
-            assert (response.status, response.error.code) == ("failed", "rehearsal_failure")
-            for stream in (False, True):
-                with pytest.raises(openai.InternalServerError, match="drawn to fail") as failed:
-                    client.chat.completions.create(model=MODEL, messages=HELLO, stream=stream)
-                assert failed.value.type == "api_error"
-    finally:
-        served.stop()
+    served = serve("--failure-share", "1")
+    with openai.OpenAI(base_url=served.base_url, api_key=served.key, max_retries=0) as client:
+        response = client.responses.create(model=MODEL, input="Hello")
+        assert (response.status, response.error.code) == ("failed", "rehearsal_failure")
+        for stream in (False, True):
+            with pytest.raises(openai.InternalServerError, match="drawn to fail") as failed:
+                client.chat.completions.create(model=MODEL, messages=HELLO, stream=stream)
+            assert failed.value.type == "api_error"

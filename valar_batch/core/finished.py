@@ -44,8 +44,8 @@ def api_of_item(params: Mapping[str, Any]) -> str | None:
     messages = params.get("messages")
     if "max_tokens" not in params or "input" in params or not isinstance(messages, list):
         return None
-    roles = {message.get("role") for message in messages if isinstance(message, dict)}
-    return MESSAGES if roles <= {"user", "assistant"} else None
+    roles = [message.get("role") for message in messages if isinstance(message, dict)]
+    return MESSAGES if all(role in ("user", "assistant") for role in roles) else None
 
 
 class Rewritten:

@@ -49,8 +49,8 @@ class Rewriting:
         self.problems: list[Problem] = []
         self.places: dict[str, str] = {}
         self._repairs: dict[str, bool] = {}
-        self._custom_calls: set[object] = set()
-        self._open_functions: dict[object, str] = {}
+        self._custom_calls: set[str] = set()
+        self._open_functions: dict[str, str] = {}
 
     def translation(self) -> Translation:
         """Give what came of it, with what got lost."""
@@ -133,22 +133,22 @@ class Rewriting:
         if not isinstance(message, dict) or message.get("type", "message") != "message":
             yield message
             return
-        role = message.get("role")
+        role, name = message.get("role"), message.get("name")
         plain = {
-            name: value
-            for name, value in message.items()
-            if name not in CALLS and (value is not None or name == "content")
+            field: value
+            for field, value in message.items()
+            if field not in CALLS and (value is not None or field == "content")
         }
-        for name in plain.keys() - CHAT_MESSAGE:
-            self.refuse(f"{place}.{name}", f"{name} of a message has no counterpart")
+        for field in plain.keys() - CHAT_MESSAGE:
+            self.refuse(f"{place}.{field}", f"{field} of a message has no counterpart")
         if role == "assistant":
             yield from self._assistant(message, plain, place, path)
         elif role == "tool" and isinstance(message.get("tool_call_id"), str):
             call_id = message["tool_call_id"]
             kind = "custom_tool_call" if call_id in self._custom_calls else "function_call"
             yield self._result(f"{kind}_output", call_id, message, place, path)
-        elif role == "function" and message.get("name") in self._open_functions:
-            call_id = self._open_functions.pop(message["name"])
+        elif role == "function" and isinstance(name, str) and name in self._open_functions:
+            call_id = self._open_functions.pop(name)
             yield self._result("function_call_output", call_id, message, place, path)
         elif role in ("tool", "function"):
             field = "tool_call_id" if role == "tool" else "name"
@@ -169,7 +169,7 @@ class Rewriting:
             yield self._call(call, f"{place}.tool_calls.{position}")
         if isinstance(legacy, dict):
             call_id = f"function_call_{path.rpartition('.')[2]}"
-            self._open_functions[legacy.get("name")] = call_id
+            self._open_functions[str(legacy.get("name"))] = call_id
             yield {"type": "function_call", "call_id": call_id, **legacy}
 
     def _call(self, call: Any, place: str) -> Any:
@@ -180,7 +180,7 @@ class Rewriting:
             self.refuse(place, "this is no call of a function or custom tool")
             return call
         if kind == "custom":
-            self._custom_calls.add(call.get("id"))
+            self._custom_calls.add(str(call.get("id")))
         item_kind = "function_call" if kind == "function" else "custom_tool_call"
         return {"type": item_kind, "call_id": call.get("id"), **inner}
 

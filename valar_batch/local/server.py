@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+import logging
 import math
 import os
 import re
@@ -22,14 +24,17 @@ from valar_batch.local.app import App
 from valar_batch.local.connection import Connection
 from valar_batch.local.leases import Leases
 from valar_batch.local.store import Store
+from valar_batch.local.webhooks import PATIENCE, PAUSES, Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.sqlite"
 KEY = re.compile(r"[!-~]+")
 KEY_HINT = "any text will do: letters, digits and marks, without spaces"
-PATIENCE = 10
+GRACE = 10
 """Seconds that calls under way are given when the server stops."""
 BACKLOG = 2048
 SWITCH_INTERVAL = 0.0005
@@ -42,12 +47,15 @@ class Settings:
 
     `latency` is the mean time in seconds that a request takes, `failure_share` the share of
     requests that fail, 0 to 1; both hold for what is created from then on. `api_keys` are the keys
-    it takes, at least one.
+    it takes, at least one. A webhook's receiver has `webhook_patience` seconds to answer; where it
+    fails, it is called again after each of the `webhook_pauses`.
     """
 
     api_keys: tuple[str, ...]
     latency: float = 0.0
     failure_share: float = 0.0
+    webhook_patience: float = PATIENCE
+    webhook_pauses: tuple[float, ...] = PAUSES
 
     def __post_init__(self) -> None:
         if not self.api_keys or not all(map(KEY.fullmatch, self.api_keys)):
@@ -59,16 +67,28 @@ class Settings:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, ended by its leases, and stopped by a signal without dying of it."""
+    """Uvicorn, ended by its leases, and stopped by a signal without dying of it.
 
-    def __init__(self, config: uvicorn.Config, leases: Leases, started: Callable[[], None]) -> None:
+    `errands` are what runs beside the calls, from start to end.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        leases: Leases,
+        started: Callable[[], None],
+        errands: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
+    ) -> None:
         super().__init__(config)
         self._leases = leases
         self._started = started
+        self._errands = errands
+        self._under_way: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then say so."""
         await super().startup(sockets)
+        self._under_way = [asyncio.create_task(to_its_end(errand)) for errand in self._errands]
         self._started()
 
     async def on_tick(self, counter: int) -> bool:
@@ -79,6 +99,9 @@ class Server(uvicorn.Server):
         """Stop: let go of the leases, which would stay open for ever, and finish the calls."""
         self._leases.end()
         await super().shutdown(sockets)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -95,6 +118,14 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+async def to_its_end(errand: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run what goes on beside the calls; where it breaks, the calls go on without it."""
+    try:
+        await errand()
+    except Exception:
+        logger.exception("an errand of the local Valar ended")
 
 
 def serve(
@@ -122,6 +153,9 @@ def serve(
         contextlib.closing(Store(state)) as store,
     ):
         leases = Leases(linger)
+        webhooks = Webhooks(
+            store, patience=settings.webhook_patience, pauses=settings.webhook_pauses
+        )
         config = uvicorn.Config(
             App(store, settings, leases),
             http=Connection,
@@ -134,10 +168,10 @@ def serve(
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=PATIENCE,
+            timeout_graceful_shutdown=GRACE,
         )
         real_port = listener.getsockname()[1]
-        Server(config, leases, lambda: on_ready(real_port)).run([listener])
+        Server(config, leases, lambda: on_ready(real_port), [webhooks.run]).run([listener])
 
 
 def listen(host: str, port: int) -> socket.socket:

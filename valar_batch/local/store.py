@@ -17,6 +17,7 @@ import msgspec
 from valar_batch.core.identity import params_hash
 from valar_batch.core.wire import Batch
 from valar_batch.local.bells import Bells
+from valar_batch.local.callbacks import owe_for_items, owe_for_single, set_due, webhook_of
 from valar_batch.local.database import Database
 from valar_batch.local.fate import QUEUED_SHARE, fails, settling_delay
 from valar_batch.local.idempotency import find_reserved, reserve
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 NEW_WORK = "new work"
 """The bell that rings when something unsettled was added."""
+CALLBACKS = "callbacks"
+"""The bell that rings when a webhook is owed, or is due earlier than was known."""
 
 BATCH = "SELECT id, request_counts, CAST(created AS INTEGER), label FROM batches WHERE id = ?"
 PAGE = """SELECT id, request_counts, CAST(created AS INTEGER), label FROM batches
@@ -158,9 +161,18 @@ class Store(Database):
                     )
                 ),
             )
+            owe_for_items(
+                connection,
+                (
+                    (item_response_id(record, place), first + place)
+                    for place, request in enumerate(batch.requests)
+                    if webhook_of(request.params)
+                ),
+            )
             reserve(connection, arrival, record)
         if math.isinf(latency):
             self.bells.ring(NEW_WORK)
+        self.bells.ring(CALLBACKS)
         return record
 
     def add_single(
@@ -195,9 +207,12 @@ class Store(Database):
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (record, arrival.endpoint, now, *fate, params),
             )
+            if arrival.endpoint == RESPONSES and webhook_of(params):
+                owe_for_single(connection, record)
             reserve(connection, arrival, record)
         if math.isinf(latency) and not begun:
             self.bells.ring(NEW_WORK)
+        self.bells.ring(CALLBACKS)
         return record
 
     def batch(self, batch_id: str) -> Batch:
@@ -281,8 +296,11 @@ class Store(Database):
         with self.writing() as connection:
             table, row, created = self._place(record_id)
             delay = max(0.0, now - created)
-            connection.execute(SETTLE[table], (delay, failed, answer, row))
+            is_new = connection.execute(SETTLE[table], (delay, failed, answer, row)).rowcount == 1
+            if is_new:
+                set_due(connection, record_id, created + delay)
         self.bells.ring(record_id)
+        self.bells.ring(CALLBACKS)
 
     def executions(self) -> Executions:
         """Count what was executed by custom_id and params, whatever the idempotency keys."""
