@@ -39,6 +39,13 @@ class Deviation:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Copy:
+    """In place of a value: what stands at a pointer by then."""
+
+    pointer: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Amendment(Deviation):
     """Values to put into the description, by JSON pointer; `-` adds to an array."""
@@ -96,6 +103,7 @@ ANY_OF_TEXT = {
         {"type": "string"},
         {
             "type": "array",
+            "minItems": 1,
             "items": {
                 "oneOf": [
                     {"$ref": f"#{SCHEMAS}/ResponseInputTextPart"},
@@ -117,6 +125,20 @@ def tool_item(kind: str, **fields: object) -> dict[str, object]:
     }
 
 
+def metadata(*windows: str) -> dict[str, object]:
+    """Describe metadata that may ask for these windows only."""
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "properties": {
+            "completion_window": {**text, "enum": list(windows)},
+            "completion_webhook": text,
+            "webhook_token": text,
+        },
+        "additionalProperties": text,
+    }
+
+
 NAME = {"type": "string", "minLength": 1}
 ITEMS = {
     "FunctionCall": tool_item(
@@ -131,6 +153,19 @@ ITEMS = {
 }
 
 AMENDMENTS = (
+    Amendment(
+        what="the models",
+        reason="Any text is described; a model that is not served is refused.",
+        changes=tuple(
+            (f"{SCHEMAS}/{name}/properties/model", {"type": "string", "enum": list(MODELS)})
+            for name in (
+                "CreateResponseRequest",
+                "CreateChatCompletionRequest",
+                "CreateMessageRequest",
+            )
+        ),
+        witness=(response(model="nobody/nothing"),),
+    ),
     Amendment(
         what="the role developer in Responses",
         reason="The contract takes it wherever Chat Completions does.",
@@ -202,12 +237,39 @@ AMENDMENTS = (
         witness=(response(input=[{"role": "user", "content": "Look."}, CALL, CALL_OUTPUT]),),
     ),
     Amendment(
-        what="the params of a batch's items",
-        reason="They are described as any object, and are what a Responses body is.",
+        what="the windows of Chat Completions",
+        reason="flex needs background: true, which only Responses have.",
         changes=(
+            (f"{SCHEMAS}/ChatMetadata", metadata("asap", "standard")),
+            (
+                f"{SCHEMAS}/CreateChatCompletionRequest/properties/metadata/$ref",
+                f"#{SCHEMAS}/ChatMetadata",
+            ),
+        ),
+        witness=(chat(metadata={"completion_window": "flex"}),),
+    ),
+    Amendment(
+        what="the windows of Messages",
+        reason="flex needs background: true, which only Responses have.",
+        changes=(
+            (f"{SCHEMAS}/MessageMetadata", metadata("asap", "standard")),
+            (
+                f"{SCHEMAS}/CreateMessageRequest/properties/metadata/$ref",
+                f"#{SCHEMAS}/MessageMetadata",
+            ),
+        ),
+        witness=(message(metadata={"completion_window": "flex"}),),
+    ),
+    Amendment(
+        what="the params of a batch's items",
+        reason="They are described as any object, and are what a Responses body is, without asap.",
+        changes=(
+            (f"{SCHEMAS}/BatchParams", Copy(f"{SCHEMAS}/CreateResponseRequest")),
+            (f"{SCHEMAS}/BatchMetadata", metadata("standard", "flex")),
+            (f"{SCHEMAS}/BatchParams/properties/metadata/$ref", f"#{SCHEMAS}/BatchMetadata"),
             (
                 f"{SCHEMAS}/BatchRequestItem/properties/params",
-                {"$ref": f"#{SCHEMAS}/CreateResponseRequest"},
+                {"$ref": f"#{SCHEMAS}/BatchParams"},
             ),
         ),
         witness=(batch({"model": MODEL, "input": ""}),),
@@ -235,19 +297,6 @@ AMENDMENTS = (
         witness=(response(metadata={"completion_webhook": "no URL"}),),
     ),
     Amendment(
-        what="the models",
-        reason="Any text is described; a model that is not served is refused.",
-        changes=tuple(
-            (f"{SCHEMAS}/{name}/properties/model", {"type": "string", "enum": list(MODELS)})
-            for name in (
-                "CreateResponseRequest",
-                "CreateChatCompletionRequest",
-                "CreateMessageRequest",
-            )
-        ),
-        witness=(response(model="nobody/nothing"),),
-    ),
-    Amendment(
         what="the status words queued and in_progress",
         reason="They are the guides'; the reference has pending and running in their place.",
         changes=(
@@ -257,12 +306,29 @@ AMENDMENTS = (
         witness=(response(background=True),),
     ),
     Amendment(
+        what="the events of a stream",
+        reason="The schema is that of a chunk, which is the data of an event; and the data of the "
+        "last event is [DONE]. Each chunk is checked by itself.",
+        changes=(
+            (
+                "/paths/~1chat~1completions/post/responses/200/content/text~1event-stream/schema",
+                {},
+            ),
+        ),
+        witness=(chat(stream=True),),
+    ),
+    Amendment(
         what="413",
         reason="The contract has it for bodies over the limit.",
         changes=(
             (
                 "/paths/~1batches/post/responses/413",
-                {"$ref": "#/paths/~1batches/post/responses/400"},
+                {
+                    "description": "The body is too large.",
+                    "content": {
+                        "application/json": {"schema": {"$ref": f"#{SCHEMAS}/ErrorResponse"}}
+                    },
+                },
             ),
         ),
         witness=(("POST", "/batches", b" " * 256_000_000),),
@@ -282,10 +348,17 @@ REFUSALS = (
         witness=(response(input="A?"), response(input="B?")),
     ),
     Refusal(
-        what="windows by place of use",
-        reason="A batch takes no asap; flex needs background: true, which only Responses have.",
+        what="whole numbers with a decimal point",
+        reason="JSON Schema takes 100.0 for an integer, and many a server does not.",
         operations=POSTS,
-        param=r"(requests\.\d+\.params\.)?metadata\.completion_window",
+        param=r"(requests\.\d+\.params\.)?(max_output_tokens|max_completion_tokens|max_tokens|n)",
+        witness=(response(max_output_tokens=100.0),),
+    ),
+    Refusal(
+        what="flex in the foreground",
+        reason="It needs background: true.",
+        operations=("POST /responses",),
+        param=r"metadata\.completion_window",
         witness=(response(metadata={"completion_window": "flex"}),),
     ),
     Refusal(

@@ -143,6 +143,27 @@ def test_keys_that_no_header_carries_are_refused(make_cli, key):
     assert "the local Valar needs an API key" in done.err
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "x-api-key: {key}",
+        "Authorization: {key}",
+        "Authorization: Basic {key}",
+        "Authorization: Bearer\t{key}x",
+        "Authorization: Bearer ",
+        "Cookie: key={key}",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models?api_key={key}&key={key}"])
+def test_a_key_is_read_from_one_place(server, connect, path, other):
+    """Authorization: Bearer, and nothing else: no other header, no query, no cookie."""
+    raw = connect()
+    line, path = other.format(key=server.key), path.format(key=server.key)
+    raw.send(head(server, line, call=f"GET {path}", key=False) + b"\r\n")
+    status, _, error = raw.answer()
+    assert (status, error["error"]["type"]) == (401, "authentication_error")
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/batches", "/local/health", "/nowhere"])
 @pytest.mark.parametrize("method", ["OPTIONS", "GET", "POST"])
 def test_pages_of_other_origins_are_let_in_nowhere(server, connect, method, path):

@@ -245,6 +245,28 @@ def test_a_server_that_is_stopped_lets_go(start, tmp_path, receiver, asking):
     assert [row[0] for row in owed(tmp_path)] == [made["id"]]
 
 
+def test_a_proxy_is_not_asked_for_this_machine(start, receiver, asking, monkeypatch):
+    """A proxy in the environment does not come between the server and a receiver beside it."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    server = start(webhook_pauses=[])
+    made = server.post("/v1/responses", asking())
+    assert json.loads(receiver.next()[2]) == made
+
+
+def test_calls_go_on_without_webhooks(start, tmp_path, params, capfd):
+    """Where the webhooks break, the log says so, and everything else works."""
+    server = start()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.sqlite")) as connection:
+        connection.execute("DROP TABLE callbacks")
+    made = [server.post("/v1/responses", params()) for _ in range(2)]
+    assert [response["status"] for response in made] == ["completed"] * 2
+    assert server.stop() == 0
+    assert capfd.readouterr().err.count("an errand of the local Valar ended") == 1
+
+
 UNUSABLE = [
     "",
     "x",

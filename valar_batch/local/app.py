@@ -118,14 +118,17 @@ class App:
         except ApiError as error:
             answer = envelope(error)
         except Exception as error:
-            trace = trace_of(error)
-            logger.error("%s %r: %s", scope["method"], scope["path"], trace)  # noqa: TRY400 - in it
+            log_fault(scope, error)
             message = "the local Valar failed: its log says more"
             answer = envelope(ServerFault(message, status=500, type="api_error"))
-        if isinstance(answer, Stream):
-            await answer.send(headers, incoming, send)
-        else:
+        if not isinstance(answer, Stream):
             await reply(answer, headers, incoming, send)
+            return
+        try:
+            await answer.send(headers, incoming, send)
+        except Exception as error:
+            # Its status has left: that the stream breaks off is all that the client can be told.
+            log_fault(scope, error)
 
     async def _answer(self, scope: Message, receive: Receive) -> Answer | Stream:
         path = scope["path"]
@@ -300,6 +303,11 @@ def late(seconds: float) -> ServerFault:
         "Idempotency-Key, or later with background: true"
     )
     return ServerFault(message, status=408, type="api_error")
+
+
+def log_fault(scope: Message, error: Exception) -> None:
+    """Log a fault of our own."""
+    logger.error("%s %r: %s", scope["method"], scope["path"], trace_of(error))
 
 
 def trace_of(error: Exception) -> str:
