@@ -31,6 +31,8 @@ class UpstreamSettings:
     patience: float = PATIENCE
 
     def __post_init__(self) -> None:
+        if "@" in self.base_url:
+            raise UsageError("the upstream's address has a user in it", hint="use --upstream-key")
         try:
             parts = urlsplit(self.base_url)
             is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -41,14 +43,12 @@ class UpstreamSettings:
                 f"{self.base_url!r} is not the address of an API",
                 hint="it looks like http://localhost:11434/v1",
             )
-        if parts.username or parts.password:
-            raise UsageError("the upstream's address has a user in it", hint="use --upstream-key")
         if self.api_key and parts.scheme == "http" and not self.is_loopback:
             raise UsageError(
                 f"{self.base_url} is plain http: the upstream's key would be readable on the way",
                 hint="use https, or leave --upstream-key and UPSTREAM_API_KEY out",
             )
-        if not self.api_key.isascii() or not (self.api_key.isprintable()):
+        if not self.api_key.isascii() or not self.api_key.isprintable():
             raise UsageError("--upstream-key has characters that no key has", hint="copy it again")
         path = parts.path.rstrip("/") or "/v1"
         object.__setattr__(self, "base_url", f"{parts.scheme}://{parts.netloc}{path}")
