@@ -21,7 +21,7 @@ from tests.contract.description import amended, chunks_of, contradictions, drive
 from tests.contract.deviations import AMENDMENTS, PARAMS, REFUSALS
 
 PUBLISHED = os.environ.get("VALAR_OPENAPI", "")
-EXAMPLES = int(os.environ.get("VALAR_CONTRACT_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("VALAR_CONTRACT_EXAMPLES", "150"))
 
 pytestmark = pytest.mark.skipif(
     not PUBLISHED, reason="VALAR_OPENAPI names no description of Valar's API"

@@ -483,6 +483,60 @@ def test_broken_escapes_are_not_found(server, raw_id):
         assert (status, error["type"]) == (404, "invalid_request_error")
 
 
+# Schemas.
+
+
+def answer_by(server, schema):
+    """Ask for an answer, and for a tool's arguments, by a schema."""
+    tool = {"type": "function", "name": "look", "parameters": schema}
+    text_format = {"type": "json_schema", "name": "n", "schema": schema}
+    params = {"model": "openai/gpt-oss-120b", "input": "x"}
+    asked = ({"text": {"format": text_format}}, {"tools": [tool], "tool_choice": "required"})
+    return [server.post("/v1/responses", {**params, **more})["status"] for more in asked]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "minProperties": 10**9},
+        {"type": "array", "minItems": 10**9, "items": {"type": "string"}},
+        {"type": "string", "minLength": 10**9},
+        {"type": "string", "pattern": "((a{1000}){1000}){1000}"},
+        {"type": "string", "pattern": "^(a+)+$", "minLength": 100},
+        {"type": "integer", "minimum": 10**400},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
+        {
+            "type": "object",
+            "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}},
+            "minProperties": 2,
+        },
+        {"type": "array", "minItems": 1000, "items": {"type": "array", "minItems": 1000}},
+        {"$ref": "#"},
+        {"type": {"a": 1}, "required": 5, "properties": [1]},
+    ],
+    ids=range(11),
+)
+def test_schemas_that_ask_for_too_much(server, schema):
+    """What no rehearsal can meet is answered with text, without a fault and without end."""
+    assert answer_by(server, schema) == ["completed", "completed"]
+
+
+def test_schemas_reach_no_file_and_no_other_server(server):
+    """A reference leads to no place outside of its schema."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}/schema"
+        for schema in (
+            {"$ref": url},
+            {"$ref": "file:///etc/passwd"},
+            {"$schema": url, "type": "string"},
+            {"$id": url, "properties": {"a": {"$ref": "other"}}, "required": ["a"]},
+        ):
+            assert answer_by(server, schema) == ["completed", "completed"]
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
 # Faults and the log.
 
 
