@@ -3,14 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+# Its packages would be at odds with ours, so it has an environment of its own.
+UPSTREAM := .venv-upstream
 
-.PHONY: demo test lint types imports docs lock clean
+.PHONY: demo test upstream lint types imports docs lock clean
 
 demo: $(VENV)/.run-ready  ## the main job on a sample, against the local Valar
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh samples/demo.sh
 
 test: $(VENV)/.dev-ready  ## the tests
 	$(BIN)/python -m pytest --numprocesses=auto
+
+upstream: $(UPSTREAM)/.ready  ## an OpenAI-compatible server for the tests of serve --upstream
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
@@ -29,9 +33,11 @@ lock: $(VENV)/.dev-ready  ## resolve the dependencies anew
 	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-header -q -o requirements-dev.lock
+	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o tests/upstream/installer.lock
+	$(BIN)/uv pip compile tests/upstream/requirements.in --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o tests/upstream/requirements.lock
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(UPSTREAM) demo
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -44,4 +50,12 @@ $(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# uv, because pip takes minutes where uv takes seconds.
+$(UPSTREAM)/.ready: tests/upstream/installer.lock tests/upstream/requirements.lock
+	@echo "Setting up $(UPSTREAM) …"
+	@$(PYTHON) -m venv $(UPSTREAM)
+	@$(UPSTREAM)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --require-hashes -r $<
+	@$(UPSTREAM)/bin/uv pip install --quiet --require-hashes --python $(UPSTREAM)/bin/python -r tests/upstream/requirements.lock
 	@touch $@

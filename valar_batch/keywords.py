@@ -77,6 +77,9 @@ class RecipeFields(TypedDict, total=False):
     set: Annotated[
         Mapping[str, Any] | None, "other fields of the request, as in {'metadata.team': 'support'}"
     ]
+    fix: Annotated[
+        bool | None, "rewrite what has one right answer, and say what was rewritten", False
+    ]
 
 
 class RecipeKeywords(RecipeFields, total=False):

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
@@ -78,6 +78,7 @@ class Run:
     """A run that was submitted; `status` and `fetch` take it, or its id.
 
     `batches_sent` were sent by this call, `batches_found` were found at Valar and taken up.
+    `fixed` counts rows by what was rewritten in them, as in `{"messages → input": 1000}`.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Run:
     requests: int
     batches_sent: int
     batches_found: int
+    fixed: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.id
@@ -123,7 +125,8 @@ def submit(input: Input, **options: Unpack[SubmitKeywords]) -> Run:  # noqa: A00
     ):
         submitted = session.submit(order, again=bool(options.get("again")))
     totals, sent = submitted.run.record.totals, submitted.sent
-    return Run(submitted.run.id, totals.rows, totals.requests, sent.posted, sent.adopted)
+    fixed = submitted.run.record.fixed
+    return Run(submitted.run.id, totals.rows, totals.requests, sent.posted, sent.adopted, fixed)
 
 
 @takes(StatusKeywords)

@@ -52,6 +52,7 @@ def make_recipe(
         tools=fields.get("tools", ()),
         images=fields.get("image", ()),
         settings=tuple(settings),
+        fix=fields.get("fix", False),
     )
 
 
@@ -117,6 +118,7 @@ SIMPLE: Mapping[str, Any] = {
     "reasoning_effort": str,
     "null": str,
     "set": dict[str, Any],
+    "fix": bool,
 }
 """The fields that are plain values, with their types."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from valar_batch.core.identity import params_hash
 from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.wire import result_line
-from valar_batch.local.answers import MARK, item_response_id, response_object
+from valar_batch.local.answers import MARK, response_object
 from valar_batch.local.fate import fails, settling_delay
 
 SHAPES = st.one_of(
@@ -128,11 +128,11 @@ def test_a_failed_response_says_that_it_is_a_rehearsal():
     }
 
 
-def test_a_running_response_has_nothing_yet():
+def test_an_unfinished_response_has_nothing_yet():
     """What is not finished has a null output and zero usage."""
-    assert answer({"model": "m", "input": "x"}, "running") == {
+    assert answer({"model": "m", "input": "x"}, "in_progress") == {
         **COMMON,
-        "status": "running",
+        "status": "in_progress",
         "output": None,
         "usage": zero_usage(),
         "error": None,
@@ -280,6 +280,7 @@ def test_a_call_is_cut_as_a_text_is():
         ({"type": "function", "name": "rate"}, {"rate"}),
         ({"type": "custom", "name": "note"}, {"note"}),
         ({"type": "function", "name": "other"}, {None}),
+        ({"type": "function", "name": "note"}, {None}),
     ],
 )
 def test_tool_choice_says_what_is_called(choice, called):
@@ -291,6 +292,56 @@ def test_tool_choice_says_what_is_called(choice, called):
     if choice in (None, "auto"):
         messages = sum(item["type"] == "message" for item in answers)
         assert 60 < messages < 140
+
+
+CALL = {"type": "function_call", "call_id": "1", "name": "rate", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "1", "output": "4"}
+
+
+@pytest.mark.parametrize(
+    ("after", "choice", "called"),
+    [
+        ([CALL, OUTPUT], "auto", {None}),
+        ([CALL, {**OUTPUT, "type": "custom_tool_call_output"}], "auto", {None}),
+        ([{"role": "tool", "content": "4"}], "auto", {None}),
+        ([CALL, OUTPUT], "required", {"rate"}),
+        ([CALL, OUTPUT], {"type": "function", "name": "rate"}, {"rate"}),
+        ([CALL, OUTPUT, {"role": "user", "content": "Again."}], "auto", {"rate", None}),
+    ],
+)
+def test_what_a_tool_gave_is_answered_with_text(after, choice, called):
+    """Else a loop of calls would never end; only a choice that asks for a call has another."""
+    source = [{"role": "user", "content": "Rate it."}, *after]
+    for messages in (source, {"messages": source}):
+        params = {"model": "m", "input": messages, "tools": [RATE], "tool_choice": choice}
+        answers = [answer(params, digest=digest)["output"][1] for digest in HASHES[:40]]
+        assert {item.get("name") for item in answers} == called
+
+
+def test_effort_none_reasons_nothing():
+    """No reasoning item, and no tokens for one."""
+    response = answer({"model": "m", "input": "x", "reasoning": {"effort": "none"}})
+    assert [item["type"] for item in response["output"]] == ["message"]
+    assert response["usage"]["output_tokens_details"]["reasoning_tokens"] == 0
+
+
+@pytest.mark.parametrize("field", ["generate_summary", "summary"])
+def test_a_summary_is_there_where_it_is_asked_for(field):
+    """It is marked, as all texts are."""
+    response = answer({"model": "m", "input": "x", "reasoning": {field: "auto"}})
+    assert response["output"][0] == {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "[rehearsal] the reasoning would stand here"}],
+    }
+
+
+def test_json_object_is_an_object():
+    """The text is in it, whatever signs it has."""
+    params = {"model": "m", "input": 'a "b"', "text": {"format": {"type": "json_object"}}}
+    assert json.loads(text_of(answer(params))) == {
+        "answer": '[rehearsal] an answer would stand here, to: a "b"'
+    }
 
 
 def test_logprobs_come_where_they_are_asked_for():
@@ -333,12 +384,6 @@ def test_the_client_reads_the_answers():
         output_tokens=29,
         reasoning_tokens=16,
     )
-
-
-def test_response_ids_tell_items_apart():
-    """A batch item's response id follows from its batch and its custom_id."""
-    assert item_response_id("batch_1", "a") == "resp_97e6126b3fe18d1ffa76352c"
-    assert item_response_id("batch_1", "b") != item_response_id("batch_2", "b")
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.25, 1])

@@ -1,5 +1,7 @@
 """The endpoints of the local Valar: what they give, and what they refuse, by the contract."""
 
+import http.client
+import itertools
 import json
 import sqlite3
 import time
@@ -9,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
-from valar_batch.local.answers import item_response_id
+from valar_batch.local.ids import item_response_id
 
 TEXT_MODEL = "zai-org/GLM-5.1-FP8"
 IMAGE_MODEL = "moonshotai/Kimi-K2.6"
@@ -36,7 +38,7 @@ def test_a_batch_from_birth_to_results(server, params, batch):
     status = server.get(f"/v1/batches/{batch_id}")
     assert status == {**expected, "request_status": {"a": completed, "b": completed}}
     result = server.get(f"/v1/batches/{batch_id}/b")
-    assert result["id"] == item_response_id(batch_id, "b")
+    assert result["id"] == item_response_id(batch_id, 1)
     assert (result["status"], result["created_at"]) == ("completed", made["created_at"])
     part = result["output"][1]["content"][0]
     assert part["text"] == "[rehearsal] an answer would stand here, to: B?"
@@ -48,14 +50,14 @@ def test_a_batch_without_a_label_shows_none(server, params, batch):
     assert sorted(made) == ["created_at", "id", "request_counts"]
 
 
-def test_unfinished_requests_are_running(start, params, batch):
-    """Before its time a result is a response in status running, with nothing in it."""
+def test_unfinished_requests_are_queued(start, params, batch):
+    """Before its time a result is a response in status queued, with nothing in it."""
     server = start(latency=3600.0)
     batch_id = server.post("/v1/batches", batch(("a", params())))["id"]
-    assert server.get(f"/v1/batches/{batch_id}")["request_status"] == {"a": {"status": "RUNNING"}}
+    assert server.get(f"/v1/batches/{batch_id}")["request_status"] == {"a": {"status": "PENDING"}}
     result = server.get(f"/v1/batches/{batch_id}/a")
     shown = (result["status"], result["output"], result["usage"]["total_tokens"])
-    assert shown == ("running", None, 0)
+    assert shown == ("queued", None, 0)
 
 
 def test_all_fail_at_a_failure_share_of_one(start, params, batch):
@@ -160,15 +162,32 @@ def test_a_slow_single_response_is_waited_for(start, params):
     assert server.post("/v1/responses", params())["status"] == "completed"
 
 
-def test_a_background_response_is_polled_for(start, params):
-    """background: true gives 202 at once, and GET tells when it is finished."""
-    server = start(latency=0.3)
+def test_a_background_response_is_queued(start, params):
+    """background: true gives 202 at once, with a response that is queued and has nothing in it."""
+    server = start(latency=3600.0)
     reply = server.call("POST", "/v1/responses", params(background=True))
-    assert (reply.status, reply.json["status"], reply.json["output"]) == (202, "running", None)
-    while (polled := server.get(f"/v1/responses/{reply.json['id']}"))["status"] == "running":
-        pass
-    assert polled["status"] == "completed"
-    assert polled["background"] is True
+    assert (reply.status, reply.json["status"], reply.json["output"]) == (202, "queued", None)
+
+
+def test_a_background_response_is_polled_for(start, params):
+    """GET tells how far it is: queued, in progress, and at last the finished response."""
+    server = start(latency=0.3)
+    seen = [server.post("/v1/responses", params(background=True))]
+    while seen[-1]["status"] != "completed":
+        seen.append(server.get(f"/v1/responses/{seen[0]['id']}"))
+    words = [word for word, _ in itertools.groupby(polled["status"] for polled in seen)]
+    assert words == [word for word in ("queued", "in_progress", "completed") if word in words]
+    assert seen[-1]["background"] is True
+
+
+def test_items_are_responses_too(server, params, batch):
+    """A batch item is found by its response id, and is the same object."""
+    made = server.post("/v1/batches", batch(("b", params("B?")), ("a", params("A?"))))
+    for name in ("a", "b"):
+        item = server.get(f"/v1/batches/{made['id']}/{name}")
+        assert server.get(f"/v1/responses/{item['id']}") == item
+    beyond = item_response_id(made["id"], 2)
+    assert server.call("GET", f"/v1/responses/{beyond}").status == 404
 
 
 def test_answers_follow_the_schema_that_is_asked_for(server, params, batch):
@@ -238,21 +257,75 @@ def test_every_call_needs_a_key(server, method, path, key):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "message"),
+    ("path", "message"),
     [
-        ("GET", "/v1/nowhere", 404, "there is nothing at /v1/nowhere"),
-        ("GET", "/v1/batches/", 404, "there is no batch ''"),
-        ("GET", "/v1/batches/batch_0", 404, "there is no batch 'batch_0'"),
-        ("GET", "/v1/batches/batch_0/a", 404, "there is no request 'a' in a batch 'batch_0'"),
-        ("GET", "/v1/responses/resp_0", 404, "there is no response 'resp_0'"),
-        ("DELETE", "/v1/batches", 405, "/v1/batches takes GET, POST, not DELETE"),
-        ("GET", "/v1/responses", 405, "/v1/responses takes POST, not GET"),
+        ("/v1/batches/", "there is no batch ''"),
+        ("/v1/batches/batch_0", "there is no batch 'batch_0'"),
+        ("/v1/batches/batch_0/a", "there is no request 'a' in a batch 'batch_0'"),
+        ("/v1/responses/resp_0", "there is no response 'resp_0'"),
     ],
 )
-def test_what_is_not_there(server, method, path, status, message):
-    """Unknown things and paths are a 404, wrong methods a 405, in the envelope like all errors."""
+def test_things_that_are_not_there(server, path, message):
+    """An unknown batch, request or response is a 404 in the envelope."""
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    assert server.call(method, path).error == (status, error)
+    assert server.call("GET", path).error == (404, error)
+
+
+ALL_THERE_IS = (
+    "there is GET /v1/models, POST /v1/responses, GET /v1/responses/ID, POST /v1/chat/completions, "
+    "POST /v1/messages, POST and GET /v1/batches, GET /v1/batches/ID, GET /v1/batches/ID/CUSTOM_ID"
+)
+STATELESS = "completions are not stored; only POST /v1/chat/completions is there"
+OTHER_BATCHES = "send batches of /v1/responses to POST /v1/batches"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "instead"),
+    [
+        ("GET", "/nowhere", ALL_THERE_IS),
+        ("GET", "/v1/nowhere", ALL_THERE_IS),
+        ("POST", "/v1/embeddings", ALL_THERE_IS),
+        ("POST", "/v1/files", ALL_THERE_IS),
+        ("GET", "/v1/models/openai/gpt-oss-120b", ALL_THERE_IS),
+        ("GET", "/v1/responses/resp_0/input_items", ALL_THERE_IS),
+        ("POST", "/v1/models", "the path takes GET"),
+        ("GET", "/v1/responses", "the path takes POST"),
+        ("PUT", "/v1/batches", "the path takes GET, POST"),
+        ("PATCH", "/v1/batches/batch_0", "the path takes GET"),
+        ("POST", "/v1/batches/batch_0/a", "the path takes GET"),
+        ("DELETE", "/v1/batches/batch_0", "nothing can be deleted"),
+        ("DELETE", "/v1/responses/resp_0", "nothing can be deleted"),
+        ("POST", "/v1/batches/batch_0/cancel", "nothing can be cancelled"),
+        ("POST", "/v1/responses/resp_0/cancel", "nothing can be cancelled"),
+        ("GET", "/v1/chat/completions", STATELESS),
+        ("GET", "/v1/chat/completions/chatcmpl_0", STATELESS),
+        ("POST", "/v1/chat/completions/chatcmpl_0", STATELESS),
+        ("DELETE", "/v1/chat/completions/chatcmpl_0", STATELESS),
+        ("GET", "/v1/chat/completions/chatcmpl_0/messages", STATELESS),
+        ("POST", "/v1/messages/count_tokens", "token counts come back in usage"),
+        ("POST", "/v1/messages/batches", OTHER_BATCHES),
+        ("GET", "/v1/messages/batches/msgbatch_0/results", OTHER_BATCHES),
+    ],
+)
+def test_calls_that_are_not_there(server, params, method, path, instead):
+    """Other APIs have these calls. They are a 404 in the envelope, which says what there is."""
+    message = f"there is no {method} {path}: {instead}"
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    assert server.call(method, path, params()).error == (404, error)
+
+
+def test_a_head_is_a_get_without_its_body(server):
+    """HEAD gives the status and the headers of a GET."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with closing(connection):
+        for path, status in (("/v1/models", 200), ("/v1/batches/batch_0", 404)):
+            found = {}
+            for method in ("GET", "HEAD"):
+                connection.request(method, path, headers={"Authorization": f"Bearer {server.key}"})
+                answer = connection.getresponse()
+                found[method] = answer.status, answer.getheader("content-length"), answer.read()
+            assert found["HEAD"] == (*found["GET"][:2], b"")
+            assert found["HEAD"][0] == status
 
 
 def test_every_answer_has_a_request_id(server, params):

@@ -129,6 +129,16 @@ class RecipeOptions:
         ),
     ] = None
 
+    fix: Annotated[
+        bool,
+        option(
+            "--fix",
+            text="Rewrite what has one right answer, such as max_tokens, messages or "
+            "instructions, and say what was rewritten.",
+            panel=RECIPE,
+        ),
+    ] = False
+
     def recipe(self) -> Recipe:
         """Read files and values: the recipe as flow takes it."""
         from valar_batch.recipes import make_recipe
@@ -149,6 +159,7 @@ class RecipeOptions:
             null=self.null_text,
             set=dict(map(setting, self.settings or ())),
             image=self.images or None,
+            fix=self.fix or None,
         )
 
 

@@ -188,6 +188,8 @@ def validation_json(prepared: Prepared, estimate: Estimate) -> dict[str, Any]:
         "input_tokens_estimate": estimate.input_tokens,
         "input_cost_usd_estimate": estimate.input_cost_usd,
         "output_cost_usd_limit": estimate.output_cost_limit_usd,
+        "fixed": prepared.fixed,
+        "translated": prepared.translated,
         "problems": [
             {"kind": kind, "field": field, "rows": count}
             for (kind, field), count in prepared.tally.groups.most_common()

@@ -72,7 +72,7 @@ BASE64_FAULTS = {
     "?": ("broken by a sign beyond ASCII or a ?", DATA_URI_HINT),
 }
 
-IMAGE_PARTS = frozenset({"input_image", "image_url", "image"})
+IMAGE_PARTS = ("input_image", "image_url", "image")
 """The types of images in the content of messages: of Responses, Chat Completions and Messages."""
 
 IMAGE_MARK = b'"input_image"'
@@ -192,10 +192,12 @@ def check_sources(items: list[Any], field: str) -> list[Problem]:
     problems: list[Problem] = []
     for path, part in image_parts(items):
         source = part.get("source")
-        data = source.get("data") if isinstance(source, dict) else None
-        if isinstance(source, dict) and isinstance(data, str) and data:
+        if not isinstance(source, dict):
+            continue
+        data, declared = source.get("data"), source.get("media_type")
+        if isinstance(data, str) and data and isinstance(declared, str):
             try:
-                check_encoded(data, 0, str(source.get("media_type")))
+                check_encoded(data, 0, declared)
             except ImageRefused as refused:
                 problems.append(refused.at(f"{field}.{path}.source.data"))
     return problems

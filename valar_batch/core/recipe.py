@@ -37,7 +37,7 @@ class Recipe:
 
     `answer` is the schema that answers follow, `tools` are the tools that a model may call,
     `images` the columns whose images go with the prompt, `settings` are `--set` pairs of a dotted
-    path and a JSON value.
+    path and a JSON value. `fix`: what has one right answer is rewritten.
     """
 
     model: str | None = None
@@ -54,6 +54,7 @@ class Recipe:
     tools: tuple[dict[str, Any], ...] = ()
     images: tuple[str, ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
+    fix: bool = False
 
     def digest(self) -> str:
         """Give a SHA-256 of the recipe."""
@@ -93,10 +94,15 @@ class Source(StrEnum):
     INPUT = "input"
     MESSAGES = "messages"
     ITEM = "item"
+    LINE = "line"
 
 
 PROMPTS = (Source.TEMPLATE, Source.PROMPT)
 """The sources that are a text for the user's message."""
+
+FINISHED = (Source.ITEM, Source.LINE)
+"""The sources that are whole requests: items of a batch, with `params`, which may be those of
+Anthropic's, and lines of OpenAI's batch files, with `body`."""
 
 
 def source_for(recipe: Recipe, columns: Iterable[str]) -> Source:
@@ -107,6 +113,8 @@ def source_for(recipe: Recipe, columns: Iterable[str]) -> Source:
     if "custom_id" in names and "params" in names:
         return Source.ITEM
     ready = [s for s in (Source.PROMPT, Source.INPUT, Source.MESSAGES) if s.value in names]
+    if "custom_id" in names and "body" in names and ("url" in names or not ready):
+        return Source.LINE
     if len(ready) == 1:
         return ready[0]
     there = ", ".join(names[:50]) or "none"

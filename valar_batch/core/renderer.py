@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import minijinja
@@ -9,12 +11,15 @@ import msgspec
 import orjson
 
 from valar_batch.core.fields import overlaid, same, without_nulls
+from valar_batch.core.finished import Rewritten, api_of_item, api_of_line, offered
 from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
 from valar_batch.core.image_columns import ImageColumns, no_files
 from valar_batch.core.images import check_model
 from valar_batch.core.outcome import OPTIONAL
+from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
-from valar_batch.core.recipe import PROMPTS, Recipe, Source
+from valar_batch.core.recipe import FINISHED, PROMPTS, Recipe, Source
+from valar_batch.core.repairs import INSTRUCTIONS_LEAD, repaired
 from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
 from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
 from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
@@ -25,6 +30,18 @@ if TYPE_CHECKING:
 
 SLOT = "\x00slot\x00"
 """Stands for what varies while the constant rest of the params is written once."""
+
+MOST_MODELS = 20
+"""How many models are kept in mind that rows name and the shipped table lacks."""
+
+
+COLUMNS: Mapping[Source, tuple[str, ...]] = {
+    Source.TEMPLATE: (),
+    Source.ITEM: ("custom_id", "params"),
+    Source.LINE: ("custom_id", "method", "url", "body"),
+}
+"""The columns of a source whose name is not that of its one column."""
+MAY_BE_ABSENT = frozenset({"method", "url"})
 
 
 class RowRefused(Exception):
@@ -43,6 +60,9 @@ class Renderer:
     absent (Parquet), so ready input and params are sent without their null fields. `read_image`
     gives the bytes of a local image, as in ImageColumns. Raises UsageError for a recipe that no
     row could satisfy.
+
+    `fixed` counts rows by what was changed in them, `translated` by the API that they were written
+    for, `models` by a model that this version does not know.
     """
 
     def __init__(
@@ -56,7 +76,13 @@ class Renderer:
         self.recipe = recipe
         self._given: Callable[[Any], Any] = without_nulls if nulls_are_absent else same
         self.source = source
+        self.fixed: Counter[str] = Counter()
+        self.translated: Counter[str] = Counter()
+        self.models: Counter[str] = Counter()
         self._fields = recipe.fields()
+        self._instructions: str | None = None
+        if recipe.fix:
+            self._mend_fields()
         self._system = self._template(recipe.system, "system")
         self._prompt = self._template(recipe.prompt, "prompt")
         templates = [template for template in (self._system, self._prompt) if template]
@@ -68,33 +94,47 @@ class Renderer:
         self.may_have_images = bool(recipe.images) or source not in PROMPTS
         self.columns = self._wanted.union(
             [recipe.id_column] if recipe.id_column else [],
-            {Source.TEMPLATE: [], Source.ITEM: ["custom_id", "params"]}.get(source, [source.value]),
+            COLUMNS.get(source, (source.value,)),
         )
-        self.id_column = "custom_id" if source is Source.ITEM else recipe.id_column
+        self.required = self.columns - MAY_BE_ABSENT if source is Source.LINE else self.columns
+        self.id_column = "custom_id" if source in FINISHED else recipe.id_column
         self.seen: set[str] = set()
         self.has_rendered = False
         self._check()
         self._optional = {"output"} if recipe.answer else set()
+        self._known = shipped_prices().models.keys()
         self._note(self._fields)
         self._head, self._system_slot, self._tail = self._skeleton()
 
     def _template(self, source: str | None, name: str) -> Template | None:
         return None if source is None else Template(source, name, self.recipe.null_text)
 
+    def _mend_fields(self) -> None:
+        """Repair what all rows share; instructions wait for the input that they lead."""
+        mended = repaired(self._fields)
+        self._fields = mended.params
+        self.fixed.update(mended.repairs)
+        if self.source not in FINISHED and isinstance(self._fields.get("instructions"), str):
+            self._instructions = self._fields.pop("instructions")
+            self.fixed[INSTRUCTIONS_LEAD] += 1
+
     def _check(self) -> None:
         if self.recipe.images:
             self._check_images()
-        if self.source is Source.ITEM:
+        if self.source in FINISHED:
             if self._system or self.recipe.id_column:
+                carried = "params" if self.source is Source.ITEM else "body"
                 raise UsageError(
-                    "the rows are finished requests (custom_id, params): "
+                    f"the rows are finished requests (custom_id, {carried}): "
                     "--system and --id do not apply",
                     hint="give --prompt to build requests from their columns instead",
                 )
             checked = {"model": "any", **self._fields, "input": "any"}
         else:
             checked = {**self._fields, "input": "any"}
-        problems = check_params(checked, windows=BATCH_WINDOWS)
+        if self.recipe.fix:
+            checked = repaired(checked).params
+        problems = self._offered(check_params(checked, windows=BATCH_WINDOWS))
         if problems:
             lines = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
             raise UsageError(lines, hint=problems[0].hint)
@@ -102,7 +142,7 @@ class Renderer:
     def _check_images(self) -> None:
         if self.source not in PROMPTS:
             ready = f"have a ready {self.source.value}"
-            what = "are finished requests" if self.source is Source.ITEM else ready
+            what = "are finished requests" if self.source in FINISHED else ready
             raise UsageError(
                 f"--image goes with a prompt, and the rows {what}",
                 hint="give --prompt to build requests, or put input_image parts into the messages",
@@ -114,10 +154,12 @@ class Renderer:
         """Write the params around their slots: before the system text, before the user's, after."""
         model = {"model": self._fields["model"]} if "model" in self._fields else {}
         user: Any = SLOT
-        if self._system is not None or self.recipe.images:
+        if self._system is not None or self._instructions or self.recipe.images:
             user = [{"role": "user", "content": SLOT}]
         if self._system is not None:
             user.insert(0, {"role": "system", "content": SLOT})
+        if self._instructions:
+            user.insert(0, {"role": "system", "content": self._instructions})
         written = orjson.dumps({**model, "input": user, **self._fields})
         head, *middle, tail = written.split(orjson.dumps(SLOT))
         return head, middle[0] if middle else b"", tail
@@ -140,10 +182,8 @@ class Renderer:
 
     def params(self, row: Mapping[str, Any]) -> bytes:
         """Give the exact bytes of a row's params. Raises RowRefused."""
-        if self.source is Source.ITEM:
-            if "params" not in row:
-                self._absent("params", row)
-            return self._item(self._given(row["params"]))
+        if self.source in FINISHED:
+            return self._finished(row)
         if self.source in PROMPTS:
             text = orjson.dumps(self._text(row))
             if self._images is None:
@@ -222,37 +262,73 @@ class Renderer:
 
     def _ready(self, value: Any, row: Mapping[str, Any]) -> bytes:
         name, model = self.source.value, self._fields.get("model")
+        if self.source is Source.MESSAGES and isinstance(value, str):
+            value = self._parsed(value, name)
+        mended = repaired({name: value}) if self.recipe.fix else None
+        given, value = value, value if mended is None else mended.params.get("input", value)
         if self.source is Source.MESSAGES:
-            if isinstance(value, str):
-                value = self._parsed(value, name)
-            problems = check_messages(value, name, model)
+            problems = check_messages(value, name if mended is None else "input", model)
         else:
             problems = check_input(value, model)
+        if problems and mended is not None:
+            problems = [replace(each, field=mended.place(each.field)) for each in problems]
         if problems:
-            raise RowRefused(*problems)
+            raise RowRefused(*self._offered(problems))
+        if mended is not None and value != given:
+            self.fixed.update(mended.repairs)
         if isinstance(value, str):
             return self._spliced(orjson.dumps(value), row)
-        if self._system is None:
+        leading = []
+        if self._instructions:
+            leading.append({"role": "system", "content": self._instructions})
+        if self._system is not None:
+            leading.append({"role": "system", "content": self._rendered(self._system, row)})
+        if not leading:
             return self._head + json_text(value).encode() + self._tail
-        system = {"role": "system", "content": self._rendered(self._system, row)}
         messages = value["messages"] if isinstance(value, dict) else value
-        body = {**self._fields, "input": [system, *messages]}
+        body = {**self._fields, "input": [*leading, *messages]}
         return json_text(body).encode()
 
-    def _item(self, value: Any) -> bytes:
-        if isinstance(value, str):
-            value = self._parsed(value, "params")
-        if not isinstance(value, dict):
-            raise RowRefused(Problem("wrong type", "params", "params is not an object"))
+    def _finished(self, row: Mapping[str, Any]) -> bytes:
+        name = "params" if self.source is Source.ITEM else "body"
+        if name not in row:
+            self._absent(name, row)
+        body = self._given(row[name])
+        if isinstance(body, str):
+            body = self._parsed(body, name)
+        if not isinstance(body, dict):
+            raise RowRefused(Problem("wrong type", name, f"{name} is not an object"))
+        api = api_of_item(body) if self.source is Source.ITEM else api_of_line(row, body)
+        if isinstance(api, Problem):
+            raise RowRefused(api)
+        rewritten = Rewritten(body, name, api, fix=self.recipe.fix)
+        value = rewritten.params
         if self.recipe.answer is not None and isinstance(value.get("text"), dict):
             # A schema takes the place of the row's own; one of both would be neither.
             value = {**value, "text": {k: v for k, v in value["text"].items() if k != "format"}}
         params = overlaid(value, self._fields)
-        problems = check_params(params, windows=BATCH_WINDOWS)
+        if self.recipe.fix and "instructions" in self._fields:
+            params = repaired(params).params
+        problems = rewritten.problems(check_params(params, windows=BATCH_WINDOWS))
         if problems:
-            raise RowRefused(*problems)
+            raise RowRefused(*self._offered(problems))
         self._note(params)
+        self._count(rewritten, api, params)
         return json_text(params).encode()
+
+    def _count(self, rewritten: Rewritten, api: str | None, params: Mapping[str, Any]) -> None:
+        """Count what became of a row that can be sent."""
+        self.fixed.update(rewritten.changes)
+        if api is not None:
+            self.translated[api] += 1
+        model = params["model"]
+        if model in self._known or "model" in self._fields:
+            return
+        if model in self.models or len(self.models) < MOST_MODELS:
+            self.models[model] += 1
+
+    def _offered(self, problems: list[Problem]) -> list[Problem]:
+        return problems if self.recipe.fix else offered(problems)
 
     def _parsed(self, text: str, name: str) -> Any:
         try:

@@ -12,9 +12,9 @@ from valar_batch.core.identity import INVALID_ROW, RunIdentity, params_hash
 from valar_batch.core.images import images_in
 from valar_batch.core.pack import Packer
 from valar_batch.core.problems import FileRows, Problem, Tally, place_of, row_name
-from valar_batch.core.recipe import Source
+from valar_batch.core.recipe import FINISHED
 from valar_batch.errors import InputError
-from valar_batch.flow.events import Preparing
+from valar_batch.flow.events import Notice, Preparing
 from valar_batch.flow.requests import Requests
 from valar_batch.formats.readers import open_input
 from valar_batch.runs.draft import PreparedRow
@@ -22,8 +22,9 @@ from valar_batch.runs.id_index import IdIndex
 from valar_batch.runs.records import InputRecord, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from valar_batch.core.recipe import Source
     from valar_batch.flow.events import Reporter
     from valar_batch.flow.requests import Order
     from valar_batch.formats.readers import Chunk, Reader
@@ -61,7 +62,10 @@ class ProblemsFound(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What one pass over the input found; the requests are in the draft."""
+    """What one pass over the input found; the requests are in the draft.
+
+    `fixed` counts rows by what was changed in them, `translated` by the API they were written for.
+    """
 
     order: Order
     source: Source
@@ -72,6 +76,8 @@ class Prepared:
     optional_columns: tuple[str, ...]
     totals: Totals
     tally: Tally
+    fixed: Mapping[str, int]
+    translated: Mapping[str, int]
 
 
 def prepare(order: Order, draft: Draft, home: Home, report: Reporter) -> Prepared:
@@ -86,6 +92,8 @@ def prepare(order: Order, draft: Draft, home: Home, report: Reporter) -> Prepare
         for chunk in requests.chunks():
             preparation.add(chunk)
         preparation.finish()
+        for text in requests.findings():
+            report(Notice(text))
         prepared = preparation.result()
         if prepared.tally.rows and not order.skip_invalid:
             path = home.problems_path(named(order, reader))
@@ -227,7 +235,7 @@ class Preparation:
             digest=self._identity.hexdigest(),
             input=InputRecord(path, reader.format, reader.digest(), reader.files(), reading),
             schema=reader.schema(),
-            custom_id_is_input=self._renderer.source is Source.ITEM and self._ids_kept,
+            custom_id_is_input=self._renderer.source in FINISHED and self._ids_kept,
             optional_columns=self._renderer.optional_columns(),
             totals=Totals(
                 rows=self._rows,
@@ -240,6 +248,8 @@ class Preparation:
                 image_bytes=self._image_bytes,
             ),
             tally=self._tally,
+            fixed=dict(self._renderer.fixed),
+            translated=dict(self._renderer.translated),
         )
 
 

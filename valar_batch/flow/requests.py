@@ -101,6 +101,17 @@ class Requests:
             return Made(custom_id, None, None, [problem.at(*place) for problem in problems])
         return Made(custom_id, params, request, ())
 
+    def findings(self) -> Iterator[str]:
+        """Say what was made of the rows that the user should know. They have been read."""
+        renderer = self.renderer
+        if renderer.translated:
+            apis = (f"{rows:,} × {api}" for api, rows in renderer.translated.most_common())
+            yield f"translated: {', '.join(apis)}"
+        yield from (f"fixed: {rows:,} × {what}" for what, rows in renderer.fixed.most_common())
+        for model, rows in renderer.models.most_common():
+            warning = model_warning(model, tuple(shipped_prices().models))
+            yield f"{warning} (rows that name it: {rows:,}; --model MODEL takes its place)"
+
     def check_seen(self) -> None:
         """Refuse columns of the templates that no row had. The input has been read to its end."""
         if unseen := self.renderer.unseen():
@@ -122,7 +133,7 @@ def too_large(size: int, limits: Limits) -> Problem:
 
 def check_columns(renderer: Renderer, columns: Sequence[str]) -> None:
     """Refuse a recipe that reads columns which the file's header does not have."""
-    missing = sorted(renderer.columns - set(columns))
+    missing = sorted(renderer.required - set(columns))
     if missing:
         what = "column" if len(missing) == 1 else "columns"
         raise InputError(

@@ -172,4 +172,6 @@ def facts_of_input(prepared: Prepared) -> dict[str, Any]:
         "arrow_schema": encode_schema(prepared.schema),
         "custom_id_is_input": prepared.custom_id_is_input,
         "optional_columns": prepared.optional_columns,
+        "fixed": prepared.fixed,
+        "translated": prepared.translated,
     }

@@ -6,12 +6,12 @@ is JSON that fits them. Source of the shape: API reference, Responses, the respo
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.prices import BYTES_PER_TOKEN
 from valar_batch.core.template import json_text
+from valar_batch.local.ids import digits_of
 from valar_batch.local.instances import instances_of
 from valar_batch.local.scalars import MARK
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_WORDS = 16
 MOST_ECHO = 200
 """Characters of the prompt that an answer repeats at most."""
+REASONING = f"{MARK}the reasoning would stand here"
 
 ECHOED: Mapping[str, Any] = {
     "background": False,
@@ -53,16 +54,10 @@ class Answer:
     tool: Mapping[str, Any] | None = None
 
 
-def item_response_id(batch_id: str, custom_id: str) -> str:
-    """Give the response id of a batch item."""
-    digest = hashlib.blake2b(f"{batch_id}/{custom_id}".encode(), digest_size=12)
-    return f"resp_{digest.hexdigest()}"
-
-
 def response_object(
     params: Mapping[str, Any], params_hash: bytes, *, response_id: str, created_at: int, status: str
 ) -> dict[str, Any]:
-    """Give the response object of a request in `status`: running, completed or failed.
+    """Give the response object of a request that is queued, in_progress, completed or failed.
 
     `params` have passed validation; `created_at` is Unix time in seconds. Only a completed
     response has an output and a usage that is not zero.
@@ -71,7 +66,7 @@ def response_object(
     spent = usage(0, 0, 0, 0)
     if status == "completed":
         answer = rehearse(params, params_hash)
-        output = output_items(answer, response_id, with_logprobs=wants_logprobs(params))
+        output = output_items(answer, response_id, params)
         incomplete = {"reason": "max_output_tokens"} if answer.cut else None
         tokens = input_tokens(params["input"])
         spent = usage(tokens, cached_tokens(tokens, params_hash), *output_tokens(answer))
@@ -109,7 +104,7 @@ def rehearse(params: Mapping[str, Any], params_hash: bytes) -> Answer:
     tool = called_tool(params, params_hash) if params.get("tools") else None
     text = given_text(tool, params_hash) if tool else answer_text(params, params_hash, draw)
     tokens = token_count(text)
-    reasoning = 16 + draw // MOST_WORDS % 240
+    reasoning = 16 + draw // MOST_WORDS % 240 if reasons(params) else 0
     most = params.get("max_output_tokens")
     if most is None:
         return Answer(text, tokens, reasoning, cut=False, tool=tool)
@@ -120,7 +115,10 @@ def rehearse(params: Mapping[str, Any], params_hash: bytes) -> Answer:
 
 
 def answer_text(params: Mapping[str, Any], params_hash: bytes, draw: int) -> str:
-    """Give JSON by the request's schema, else the mark and the first words of the user's text."""
+    """Give JSON by the request's schema, else the mark and the first words of the user's text.
+
+    The format `json_object`, which chat knows, is an object with that text.
+    """
     text_format = (params.get("text") or {}).get("format") or {}
     if text_format.get("type") == "json_schema":
         text = instance_text(text_format.get("schema"), params_hash)
@@ -128,7 +126,8 @@ def answer_text(params: Mapping[str, Any], params_hash: bytes, draw: int) -> str
             return text
     words = last_user_text(params["input"]).split(None, MOST_WORDS)
     echo = " ".join(words[: MOST_WORDS // 4 + draw % (MOST_WORDS * 3 // 4)])[:MOST_ECHO]
-    return f"{MARK}an answer would stand here, to: {echo}"
+    text = f"{MARK}an answer would stand here, to: {echo}"
+    return json_text({"answer": text}) if text_format.get("type") == "json_object" else text
 
 
 def instance_text(schema: Any, seed: bytes) -> str | None:
@@ -140,7 +139,10 @@ def instance_text(schema: Any, seed: bytes) -> str | None:
 
 
 def called_tool(params: Mapping[str, Any], params_hash: bytes) -> Mapping[str, Any] | None:
-    """Choose the tool that is called: as `tool_choice` says, and by every second request else."""
+    """Choose the tool that is called: as `tool_choice` says, and by every second request else.
+
+    What a tool gave is answered with text, so that a loop of calls comes to its end.
+    """
     tools = [
         tool
         for tool in params["tools"]
@@ -148,9 +150,10 @@ def called_tool(params: Mapping[str, Any], params_hash: bytes) -> Mapping[str, A
     ]
     choice = params.get("tool_choice") or "auto"
     if isinstance(choice, dict):
-        name = choice.get("name")
-        return next((tool for tool in tools if tool["name"] == name), None)
-    is_called = choice == "required" or (choice == "auto" and params_hash[13] % 2)
+        wanted = choice.get("type"), choice.get("name")
+        return next((tool for tool in tools if (tool["type"], tool["name"]) == wanted), None)
+    by_choice = choice == "auto" and params_hash[13] % 2 and not tool_has_spoken(params["input"])
+    is_called = choice == "required" or by_choice
     return tools[params_hash[14] % len(tools)] if tools and is_called else None
 
 
@@ -161,29 +164,37 @@ def given_text(tool: Mapping[str, Any], params_hash: bytes) -> str:
     return instance_text(tool.get("parameters"), b"tool" + params_hash) or "{}"
 
 
-def output_items(answer: Answer, response_id: str, *, with_logprobs: bool) -> list[dict[str, Any]]:
-    """Give the output array: an empty reasoning item, and the message or the call of a tool."""
-    suffix = response_id.removeprefix("resp_")
+def output_items(
+    answer: Answer, response_id: str, params: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Give the output array: the reasoning, if any, and the message or the call of a tool."""
+    suffix = digits_of(response_id)
     status = "incomplete" if answer.cut else "completed"
-    reasoning = {"id": f"rs_{suffix}", "type": "reasoning", "summary": []}
+    items = [reasoning_item(suffix, params)] if reasons(params) else []
     if answer.tool:
-        return [reasoning, call_item(answer, answer.tool, suffix, status)]
+        return [*items, call_item(answer, answer.tool, suffix, status)]
     part: dict[str, Any] = {"type": "output_text", "text": answer.text, "annotations": []}
-    if with_logprobs:
+    if wants_logprobs(params):
         part["logprobs"] = [
             {"token": token, "logprob": -0.5, "bytes": list(token.encode()), "top_logprobs": []}
             for token in split_tokens(answer.text)
         ]
-    return [
-        reasoning,
-        {
-            "id": f"msg_{suffix}",
-            "type": "message",
-            "status": status,
-            "role": "assistant",
-            "content": [part],
-        },
-    ]
+    message = {
+        "id": f"msg_{suffix}",
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": [part],
+    }
+    return [*items, message]
+
+
+def reasoning_item(suffix: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the reasoning item; its summary is empty unless the request asks for one."""
+    asked = params.get("reasoning") or {}
+    wants_summary = asked.get("generate_summary") or asked.get("summary")
+    summary = [{"type": "summary_text", "text": REASONING}] if wants_summary else []
+    return {"id": f"rs_{suffix}", "type": "reasoning", "summary": summary}
 
 
 def call_item(answer: Answer, tool: Mapping[str, Any], suffix: str, status: str) -> dict[str, Any]:
@@ -197,6 +208,11 @@ def call_item(answer: Answer, tool: Mapping[str, Any], suffix: str, status: str)
         "name": tool["name"],
         "input" if is_custom else "arguments": answer.text,
     }
+
+
+def reasons(params: Mapping[str, Any]) -> bool:
+    """Whether the model reasons: all do, unless the request says not to."""
+    return (params.get("reasoning") or {}).get("effort") != "none"
 
 
 def wants_logprobs(params: Mapping[str, Any]) -> bool:
@@ -241,6 +257,19 @@ def split_tokens(text: str) -> list[str]:
     return [text[at : at + BYTES_PER_TOKEN] for at in range(0, len(text), BYTES_PER_TOKEN)]
 
 
+def tool_has_spoken(source: Any) -> bool:
+    """Whether `input` ends with what a tool gave, and nobody has said anything since."""
+    last = {} if isinstance(source, str) else items_of(source)[-1]
+    is_output = str(last.get("type")).endswith("_call_output")
+    return is_output or last.get("role") in ("tool", "function")
+
+
+def items_of(source: Any) -> list[dict[str, Any]]:
+    """Give the messages and items of an `input` that is not text."""
+    items: list[dict[str, Any]] = source["messages"] if isinstance(source, dict) else source
+    return items
+
+
 def last_user_text(source: Any) -> str:
     """Give the last text that a user wrote in `input`, or the last text of all, or nothing."""
     last = ""
@@ -256,7 +285,7 @@ def texts(source: Any) -> Iterator[tuple[str, str]]:
     if isinstance(source, str):
         yield "user", source
         return
-    for item in source["messages"] if isinstance(source, dict) else source:
+    for item in items_of(source):
         role = item.get("role") or ""
         for content in (item.get("content"), item.get("output"), item.get("arguments")):
             if isinstance(content, str):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import os
-import secrets
+import sqlite3
 import time
+import traceback
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,26 +23,41 @@ import msgspec
 
 from valar_batch import __version__
 from valar_batch.core.identity import key_fingerprint
-from valar_batch.core.prices import shipped_prices
-from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, RESPONSES
+from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
 from valar_batch.errors import ApiError, ServerFault, UsageError
-from valar_batch.local.answers import item_response_id, response_object
-from valar_batch.local.exchange import Call, authenticate, envelope, ok
+from valar_batch.local.absent import absent
+from valar_batch.local.chat import chunks, completion, wants_stream, wants_usage
+from valar_batch.local.exchange import (
+    Answer,
+    Call,
+    Incoming,
+    authenticate,
+    envelope,
+    fresh_headers,
+    ok,
+    reply,
+)
 from valar_batch.local.idempotency import Arrival
-from valar_batch.local.intake import decode, read_batch, read_single
-from valar_batch.local.refusals import not_found, refuse, refused
-from valar_batch.local.store import RUNNING
+from valar_batch.local.ids import CHAT
+from valar_batch.local.intake import decode, read_batch, single_params
+from valar_batch.local.messages import message
+from valar_batch.local.records import ANY_OBJECT, answered, response_json
+from valar_batch.local.refusals import refuse
+from valar_batch.local.streams import Stream, begun, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from valar_batch.core.wire import Batch
-    from valar_batch.local.exchange import Answer, Headers, Message, Receive, Send
+    from valar_batch.local.exchange import Message, Receive, Send
     from valar_batch.local.leases import Leases
+    from valar_batch.local.records import StoredRequest
     from valar_batch.local.server import Settings
-    from valar_batch.local.store import Store, StoredRequest
+    from valar_batch.local.source import Source
+    from valar_batch.local.store import Store
+    from valar_batch.local.streams import Events
 
-    Handler = Callable[[Call], Awaitable[Answer]]
+    Handler = Callable[[Call], Awaitable[Answer | Stream]]
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +74,6 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 SETTINGS_CHANGE = msgspec.json.Decoder(SettingsChange)
 LIST_LIMITS = frozenset(map(str, range(1, MAX_LIST_LIMIT + 1)))
-ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class App:
@@ -69,53 +84,65 @@ class App:
         store: Store,
         settings: Settings,
         leases: Leases,
+        source: Source,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._settings = settings
         self._leases = leases
+        self._source = source
         self._clock = clock
         self._batches_at_a_time = asyncio.Semaphore(2)
         self._keys = {key.encode(): key_fingerprint(key, store.salt) for key in settings.api_keys}
+        self._at_fixed_paths: dict[str, dict[str, Handler]] = {
+            "/v1/batches": {"GET": self._list, "POST": self._create_batch},
+            "/v1/responses": {"POST": self._create_response},
+            "/v1/chat/completions": {"POST": self._create_completion},
+            "/v1/messages": {"POST": self._create_message},
+            "/v1/models": {"GET": self._models},
+            "/local/executions": {"GET": self._executions},
+            "/local/settings": {"POST": self._change_settings},
+        }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
-        headers: Headers = [
-            (b"content-type", b"application/json"),
-            (b"x-request-id", b"req_" + secrets.token_hex(12).encode()),
-        ]
+        headers = fresh_headers()
+        incoming = Incoming(scope, receive)
         try:
             if scope["path"] == LEASE:
                 authenticate(scope, self._keys)
-                await self._leases.hold(receive, send, headers)
+                await self._leases.hold(incoming, send, headers)
                 return
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, incoming)
         except ApiError as error:
             answer = envelope(error)
-        except Exception:
-            logger.exception("%s %s", scope["method"], scope["path"])
+        except Exception as error:
+            log_fault(scope, error)
             message = "the local Valar failed: its log says more"
             answer = envelope(ServerFault(message, status=500, type="api_error"))
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-        headers += answer.headers
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        if not isinstance(answer, Stream):
+            await reply(answer, headers, incoming, send)
+            return
+        try:
+            await answer.send(headers, incoming, send)
+        except Exception as error:
+            # Its status has left: that the stream breaks off is all that the client can be told.
+            log_fault(scope, error)
 
-    async def _answer(self, scope: Message, receive: Receive) -> Answer:
+    async def _answer(self, scope: Message, receive: Receive) -> Answer | Stream:
         path = scope["path"]
         if path == HEALTH:
             return ok({"status": "ok", "version": __version__, "pid": os.getpid()})
         call = Call(scope, receive, authenticate(scope, self._keys))
-        handlers = self._handlers(path.split("/"))
-        handler = handlers.get(scope["method"])
-        if handler is not None:
-            return await handler(call)
-        if not handlers:
-            raise not_found(f"there is nothing at {path}")
-        allowed = ", ".join(handlers)
-        message = f"{path} takes {allowed}, not {scope['method']}"
-        return envelope(refused(message, None, status=405), ((b"allow", allowed.encode()),))
+        method = scope["method"]
+        segments = path.split("/")
+        handlers = self._handlers(segments)
+        # A HEAD is a GET whose body the server keeps to itself (RFC 9110, 9.3.2).
+        handler = handlers.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            raise absent(method, path, segments, handlers)
+        return await handler(call)
 
     def _handlers(self, segments: list[str]) -> dict[str, Handler]:
         """Give what is offered at a path, by method."""
@@ -124,23 +151,13 @@ class App:
                 return {"GET": partial(self._item, batch_id, custom_id)}
             case ["", "v1", "batches", batch_id]:
                 return {"GET": partial(self._batch, batch_id)}
-            case ["", "v1", "batches"]:
-                return {"GET": self._list, "POST": self._create_batch}
             case ["", "v1", "responses", response_id]:
                 return {"GET": partial(self._response, response_id)}
-            case ["", "v1", "responses"]:
-                return {"POST": self._create_response}
-            case ["", "v1", "models"]:
-                return {"GET": self._models}
-            case ["", "local", "executions"]:
-                return {"GET": self._executions}
-            case ["", "local", "settings"]:
-                return {"POST": self._change_settings}
-        return {}
+        return self._at_fixed_paths.get("/".join(segments), {})
 
     async def _item(self, batch_id: str, custom_id: str, _call: Call) -> Answer:
         request = self._store.item(batch_id, custom_id, self._clock())
-        return ok(response_of(request, item_response_id(batch_id, custom_id)))
+        return Answer(200, response_json(request))
 
     async def _batch(self, batch_id: str, _call: Call) -> Answer:
         return await asyncio.to_thread(self._batch_status, batch_id)
@@ -162,63 +179,97 @@ class App:
 
     async def _create_batch(self, call: Call) -> Answer:
         body = await call.body()
+        served = await self._source.served()
         # A full batch takes seconds, and results are fetched meanwhile. Two at a time, so that the
         # threads they wait in leave some for other calls.
         async with self._batches_at_a_time:
-            return await asyncio.to_thread(self._accept_batch, call, body)
+            return await asyncio.to_thread(self._accept_batch, call, body, served)
 
-    def _accept_batch(self, call: Call, body: bytearray) -> Answer:
+    def _accept_batch(self, call: Call, body: bytearray, served: Collection[str] | None) -> Answer:
         arrival = arrival_of(call, body)
         batch_id = self._store.reserved(arrival)
         if batch_id is None:
             settings = self._settings
             batch_id = self._store.add_batch(
-                read_batch(body),
+                read_batch(body, served),
                 arrival,
                 now=self._clock(),
-                latency=settings.latency,
+                latency=self._source.latency(settings.latency),
                 failure_share=settings.failure_share,
             )
         return ok(batch_object(self._store.batch(batch_id)))
 
     async def _create_response(self, call: Call) -> Answer:
-        body = await call.body()
-        response_id = await asyncio.to_thread(self._accept_response, call, body)
-        request = self._store.response(response_id, self._clock())
+        request = await self._accepted(call, await call.body())
         if ANY_OBJECT.decode(request.params).get("background"):
-            return ok(response_of(request, response_id), status=202)
-        while request.status == RUNNING:
-            await asyncio.sleep(max(0.001, request.due - self._clock()))
-            request = self._store.response(response_id, self._clock())
-        return ok(response_of(request, response_id))
+            return Answer(202, response_json(request))
+        return Answer(200, response_json(await self._settled(request)))
 
-    def _accept_response(self, call: Call, body: bytearray) -> str:
+    async def _create_completion(self, call: Call) -> Answer | Stream:
+        body = await call.body()
+        request = await self._accepted(call, body)
+        asked = ANY_OBJECT.decode(body)
+        if wants_stream(asked):
+            return await begun(self._chunks(request, with_usage=wants_usage(asked)))
+        return ok(completion(answered(await self._settled(request)), request.id))
+
+    async def _create_message(self, call: Call) -> Answer:
+        request = await self._accepted(call, await call.body())
+        return ok(message(answered(await self._settled(request)), request.id))
+
+    async def _chunks(self, request: StoredRequest, *, with_usage: bool) -> Events:
+        """Stream a chat. What is known already is spread over the time until it is due."""
+        live = self._source.live(request, with_usage=with_usage)
+        if live is not None:
+            async for chunk in live:
+                yield chunk
+            return
+        if math.isfinite(request.due):
+            settled = self._store.single(request.id, request.due)
+        if not math.isfinite(request.due) or settled.status == "failed":
+            settled = await self._settled(request)
+        whole = chunks(answered(settled), request.id, with_usage=with_usage)
+        async for chunk in paced(whole, settled.due - self._clock()):
+            yield chunk
+
+    async def _accepted(self, call: Call, body: bytearray) -> StoredRequest:
+        served = await self._source.served()
+        record_id = await asyncio.to_thread(self._accept_single, call, body, served)
+        return self._store.single(record_id, self._clock())
+
+    def _accept_single(self, call: Call, body: bytearray, served: Collection[str] | None) -> str:
+        """Write a single request down, if nothing is wrong with it, and give its id."""
         arrival = arrival_of(call, body)
-        response_id = self._store.reserved(arrival)
-        if response_id is not None:
-            return response_id
-        read_single(RESPONSES, body)
+        record_id = self._store.reserved(arrival)
+        if record_id is not None:
+            return record_id
+        params = single_params(arrival.endpoint, body, served)
         settings = self._settings
-        return self._store.add_response(
-            bytes(body),
+        return self._store.add_single(
+            params,
             arrival,
             now=self._clock(),
-            latency=settings.latency,
+            latency=self._source.latency(settings.latency),
             failure_share=settings.failure_share,
+            begun=arrival.endpoint == CHAT and wants_stream(ANY_OBJECT.decode(body)),
         )
 
+    async def _settled(self, request: StoredRequest) -> StoredRequest:
+        """Give a single request once it is finished; after a while the caller has to ask again."""
+        give_up = self._clock() + self._source.patience
+        with self._store.bells.listen(request.id) as bell:
+            while not (request := self._store.single(request.id, self._clock())).is_settled:
+                now = self._clock()
+                if now >= give_up:
+                    raise late(self._source.patience)
+                await bell.wait(max(0.001, min(request.due, give_up) - now))
+        return request
+
     async def _response(self, response_id: str, _call: Call) -> Answer:
-        request = self._store.response(response_id, self._clock())
-        return ok(response_of(request, response_id))
+        return Answer(200, response_json(self._store.response(response_id, self._clock())))
 
     async def _models(self, _call: Call) -> Answer:
-        table = shipped_prices()
-        published = int(datetime.fromisoformat(table.date).replace(tzinfo=UTC).timestamp())
-        models = [
-            {"id": name, "object": "model", "created": published, "owned_by": name.split("/")[0]}
-            for name in table.models
-        ]
-        return ok({"object": "list", "data": models})
+        return ok({"object": "list", "data": await self._source.models()})
 
     async def _executions(self, _call: Call) -> Answer:
         return ok(await asyncio.to_thread(self._store.executions))
@@ -245,12 +296,26 @@ def batch_object(batch: Batch) -> dict[str, Any]:
     return {name: v for name, v in msgspec.structs.asdict(batch).items() if v is not None}
 
 
-def response_of(request: StoredRequest, response_id: str) -> dict[str, Any]:
-    """Give the response object of a stored request."""
-    return response_object(
-        ANY_OBJECT.decode(request.params),
-        request.params_hash,
-        response_id=response_id,
-        created_at=int(request.created),
-        status=request.status,
+def late(seconds: float) -> ServerFault:
+    """Give the error for an answer that takes too long to be waited for."""
+    message = (
+        f"no answer within {seconds:g} s; it is still worked on, and comes under the same "
+        "Idempotency-Key, or later with background: true"
     )
+    return ServerFault(message, status=408, type="api_error")
+
+
+def log_fault(scope: Message, error: Exception) -> None:
+    """Log a fault of our own."""
+    logger.error("%s %r: %s", scope["method"], scope["path"], trace_of(error))
+
+
+def trace_of(error: Exception) -> str:
+    """Say where an error came from.
+
+    What an error says may quote a request, which is no business of the log; what the disk and the
+    database say does not.
+    """
+    places = "".join(traceback.format_tb(error.__traceback__))
+    said = f": {error}" if isinstance(error, OSError | sqlite3.Error) else ""
+    return f"{type(error).__name__}{said}\n{places}"

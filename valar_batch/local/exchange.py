@@ -5,7 +5,10 @@ Source: API reference, Errors and Authentication.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
+import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_IDEMPOTENCY_KEY_LENGTH
+from valar_batch.core.rules import MAX_BATCH_BYTES, MAX_IDEMPOTENCY_KEY_LENGTH, MESSAGES
 from valar_batch.core.wire import ErrorEnvelope, ErrorObject
 from valar_batch.errors import ApiError, KeyRefused
 from valar_batch.local.refusals import refuse, refused
@@ -24,6 +27,40 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = msgspec.json.Encoder()
+
+MAX_DRAINED = MAX_BATCH_BYTES
+"""Bytes of an unwanted body that are read and dropped, so that its sender sees the answer."""
+DRAINING = 30.0
+"""Seconds in which the sender has to be done with it."""
+
+
+class Incoming:
+    """What a client still sends (ASGI's receive), and whether there is more of it."""
+
+    def __init__(self, scope: Message, receive: Receive) -> None:
+        self._receive = receive
+        self.more = any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in scope["headers"]
+        )
+
+    async def __call__(self) -> Message:
+        """Give the next event."""
+        event = await self._receive()
+        self.more = event.get("more_body", False)
+        return event
+
+    async def drain(self) -> None:
+        """Drop what still comes, within bounds.
+
+        Many clients look for an answer only when they have sent everything, and a connection that
+        is closed on them takes the answer with it.
+        """
+        left = MAX_DRAINED
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAINING):
+                while self.more and left > 0:
+                    left -= len((await self()).get("body", b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +91,60 @@ class Call:
 
     @property
     def idempotency_key(self) -> str | None:
-        """Give the Idempotency-Key, if there is one."""
+        """Give the Idempotency-Key, if there is one; Messages have another name for it, too."""
         key = self.header(b"idempotency-key")
+        if key is None and self.scope["path"] == MESSAGES.path:
+            key = self.header(b"anthropic-idempotency-key")
         if key is not None and not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH:
             message = f"an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} characters"
             refuse(message, "Idempotency-Key")
         return key
 
     async def body(self) -> bytearray:
-        """Read the body. One that is too large is refused, but read to its end all the same.
-
-        Many clients look for an answer only when they have sent everything.
-        """
+        """Read the body; one that is too large is refused as soon as that is known."""
+        declared = int(self.header(b"content-length") or 0)
+        if declared >= MAX_BATCH_BYTES:
+            raise too_large(f"{declared:,}")
         body = bytearray()
-        size = 0
         more = True
         while more:
             event = await self.receive()
             if event["type"] == "http.disconnect":
                 refuse("the body was cut off", None)
-            size += len(event["body"])
-            if size < MAX_BATCH_BYTES:
-                body += event["body"]
+            body += event["body"]
             more = event["more_body"]
-        if size >= MAX_BATCH_BYTES:
-            message = f"the body has {size:,} bytes; it must stay under {MAX_BATCH_BYTES:,}"
-            raise refused(message, None, status=413)
+            if len(body) >= MAX_BATCH_BYTES:
+                raise too_large(f"at least {len(body):,}")
         return body
+
+
+def too_large(size: str) -> ApiError:
+    """Give the refusal of a body over the limit."""
+    return refused(
+        f"the body has {size} bytes; it must stay under {MAX_BATCH_BYTES:,}", None, status=413
+    )
+
+
+def fresh_headers() -> Headers:
+    """Give the headers that every answer has."""
+    return [
+        (b"content-type", b"application/json"),
+        (b"x-request-id", b"req_" + secrets.token_hex(12).encode()),
+    ]
+
+
+async def reply(answer: Answer, headers: Headers, incoming: Incoming, send: Send) -> None:
+    """Send an answer. Where the body was not read to its end, the connection ends with it."""
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    headers += answer.headers
+    unread = incoming.more
+    if unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": unread})
+    if unread:
+        await incoming.drain()
+        await send({"type": "http.response.body", "body": b""})
 
 
 def ok(value: Any, status: int = 200) -> Answer:
@@ -116,5 +180,7 @@ def authenticate(scope: Message, fingerprints: dict[bytes, str]) -> str:
             found = fingerprint
     if found is None or scheme.lower() != "bearer":
         message = "the API key is missing or wrong: send it as Authorization: Bearer <key>"
+        if find_header(scope, b"x-api-key") is not None:
+            message += ", not as x-api-key: Anthropic's client does so with auth_token"
         raise KeyRefused(message, status=401, type="authentication_error")
     return found

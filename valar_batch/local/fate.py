@@ -9,6 +9,8 @@ SOONEST, LATEST = 0.2, 2.0
 """The spread of settling, in multiples of the mean."""
 SKEW = (LATEST - SOONEST) / (1 - SOONEST) - 1
 """The power that gives a draw from [0, 1) a mean of 1 once it is spread over that span."""
+QUEUED_SHARE = 0.2
+"""The share of its time that a request is queued; then it is in progress."""
 
 
 def fails(params_hash: bytes, failure_share: float) -> bool:

@@ -15,6 +15,9 @@ from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import BATCH_WINDOWS, CHAT, MESSAGES, RESPONSES
 from valar_batch.core.rules.batch import ENVELOPE, ITEM
 from valar_batch.core.validate import check_body, nearest, single_windows
+from valar_batch.local.chat import chat_params
+from valar_batch.local.exchange import JSON
+from valar_batch.local.messages import message_params
 from valar_batch.local.refusals import refuse
 
 if TYPE_CHECKING:
@@ -98,6 +101,20 @@ def read_single(
     params = decode(ANY_OBJECT, body, None)
     check(surface, params, "", single_windows(surface, params), served)
     return params
+
+
+def single_params(endpoint: str, body: Source, served: Collection[str] | None = None) -> bytes:
+    """Read the body of a single request of any surface; give the params of a response, as JSON.
+
+    The body of a response stays as it came; what is checked is the body of its own surface.
+    """
+    surface = SINGLE[endpoint]
+    checked = read_single(surface, body, served)
+    if surface is CHAT:
+        return JSON.encode(chat_params(checked))
+    if surface is MESSAGES:
+        return JSON.encode(message_params(checked))
+    return bytes(body)
 
 
 def check(

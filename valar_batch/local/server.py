@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import ipaddress
+import logging
 import math
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,14 +21,24 @@ import uvicorn
 
 from valar_batch.errors import UsageError
 from valar_batch.local.app import App
+from valar_batch.local.connection import Connection
 from valar_batch.local.leases import Leases
+from valar_batch.local.source import Rehearsals
 from valar_batch.local.store import Store
+from valar_batch.local.webhooks import PATIENCE, PAUSES, Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+    from valar_batch.local.source import Source
+    from valar_batch.local.upstream.settings import UpstreamSettings
+
+logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.sqlite"
-PATIENCE = 10
+KEY = re.compile(r"[!-~]+")
+KEY_HINT = "any text will do: letters, digits and marks, without spaces"
+GRACE = 10
 """Seconds that calls under way are given when the server stops."""
 BACKLOG = 2048
 SWITCH_INTERVAL = 0.0005
@@ -37,16 +51,21 @@ class Settings:
 
     `latency` is the mean time in seconds that a request takes, `failure_share` the share of
     requests that fail, 0 to 1; both hold for what is created from then on. `api_keys` are the keys
-    it takes, at least one.
+    it takes, at least one. A webhook's receiver has `webhook_patience` seconds to answer; where it
+    fails, it is called again after each of the `webhook_pauses`. With an `upstream` the answers are
+    real, and nothing is rehearsed.
     """
 
     api_keys: tuple[str, ...]
     latency: float = 0.0
     failure_share: float = 0.0
+    webhook_patience: float = PATIENCE
+    webhook_pauses: tuple[float, ...] = PAUSES
+    upstream: UpstreamSettings | None = None
 
     def __post_init__(self) -> None:
-        if not self.api_keys or not all(self.api_keys):
-            raise UsageError("the local Valar needs an API key", hint="any text will do")
+        if not self.api_keys or not all(map(KEY.fullmatch, self.api_keys)):
+            raise UsageError("the local Valar needs an API key", hint=KEY_HINT)
         if not 0 <= self.latency < math.inf:
             raise UsageError(f"latency is seconds from 0 on, not {self.latency:g}")
         if not 0 <= self.failure_share <= 1:
@@ -54,16 +73,28 @@ class Settings:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, ended by its leases, and stopped by a signal without dying of it."""
+    """Uvicorn, ended by its leases, and stopped by a signal without dying of it.
 
-    def __init__(self, config: uvicorn.Config, leases: Leases, started: Callable[[], None]) -> None:
+    `errands` are what runs beside the calls, from start to end.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        leases: Leases,
+        started: Callable[[], None],
+        errands: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
+    ) -> None:
         super().__init__(config)
         self._leases = leases
         self._started = started
+        self._errands = errands
+        self._under_way: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then say so."""
         await super().startup(sockets)
+        self._under_way = [asyncio.create_task(to_its_end(errand)) for errand in self._errands]
         self._started()
 
     async def on_tick(self, counter: int) -> bool:
@@ -74,6 +105,9 @@ class Server(uvicorn.Server):
         """Stop: let go of the leases, which would stay open for ever, and finish the calls."""
         self._leases.end()
         await super().shutdown(sockets)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -92,6 +126,14 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+async def to_its_end(errand: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run what goes on beside the calls; where it breaks, the calls go on without it."""
+    try:
+        await errand()
+    except Exception:
+        logger.exception("an errand of the local Valar ended")
+
+
 def serve(
     host: str,
     port: int,
@@ -108,14 +150,22 @@ def serve(
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = state_folder / STATE_FILE
+    # SQLite gives the files beside it the same mode.
+    state.touch(mode=0o600)
+    state.chmod(0o600)
     with (
         listen(host, port) as listener,
-        contextlib.closing(Store(state_folder / STATE_FILE)) as store,
+        contextlib.closing(Store(state)) as store,
     ):
         leases = Leases(linger)
+        webhooks = Webhooks(
+            store, patience=settings.webhook_patience, pauses=settings.webhook_pauses
+        )
+        source = source_of(settings, store)
         config = uvicorn.Config(
-            App(store, settings, leases),
-            http="httptools",
+            App(store, settings, leases, source),
+            http=Connection,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -125,10 +175,20 @@ def serve(
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=PATIENCE,
+            timeout_graceful_shutdown=GRACE,
         )
         real_port = listener.getsockname()[1]
-        Server(config, leases, lambda: on_ready(real_port)).run([listener])
+        errands = [webhooks.run, source.run]
+        Server(config, leases, lambda: on_ready(real_port), errands).run([listener])
+
+
+def source_of(settings: Settings, store: Store) -> Source:
+    """Give where the answers come from."""
+    if settings.upstream is None:
+        return Rehearsals()
+    from valar_batch.local.upstream.source import Upstream
+
+    return Upstream(settings.upstream, store)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -147,3 +207,11 @@ def listen(host: str, port: int) -> socket.socket:
         hint = "choose another port; 0 takes any free one"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,69 +1,92 @@
-"""The local Valar's memory: batches, requests, responses and reservations, in SQLite.
+"""The local Valar's memory: batches, requests, responses and reservations.
 
-Every POST is one transaction, so a kill leaves all of it or none. What becomes of a request is
-written down at its birth and read against the clock, so no work goes on in between and a restart
-changes nothing.
+Every POST is one transaction, so a kill leaves all of it or none. What becomes of a rehearsed
+request is written down at its birth and read against the clock, so no work goes on in between and
+a restart changes nothing. An infinite latency means that the answers come from elsewhere: such
+requests are unsettled until they are told to `begin` and to `settle`.
 """
 
+# ruff: noqa: S608 - what is put into queries here is our own words
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import sqlite3
-import threading
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from valar_batch.core.identity import params_hash
 from valar_batch.core.wire import Batch
-from valar_batch.errors import StateError
-from valar_batch.local.fate import fails, settling_delay
+from valar_batch.local.bells import Bells
+from valar_batch.local.callbacks import owe_for_items, owe_for_single, set_due, webhook_of
+from valar_batch.local.database import Database
+from valar_batch.local.fate import QUEUED_SHARE, fails, settling_delay
 from valar_batch.local.idempotency import find_reserved, reserve
+from valar_batch.local.ids import (
+    BATCH_PREFIX,
+    PREFIXES,
+    RESPONSES,
+    derived_id,
+    item_of,
+    item_response_id,
+)
+from valar_batch.local.records import StoredRequest, Unsettled
 from valar_batch.local.refusals import not_found, refuse
-from valar_batch.local.schema import SCHEMA, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from valar_batch.local.idempotency import Arrival
-    from valar_batch.local.intake import NewBatch
+    from valar_batch.local.intake import NewBatch, Request
 
-RUNNING = "running"
+NEW_WORK = "new work"
+"""The bell that rings when something unsettled was added."""
+CALLBACKS = "callbacks"
+"""The bell that rings when a webhook is owed, or is due earlier than was known."""
 
 BATCH = "SELECT id, request_counts, CAST(created AS INTEGER), label FROM batches WHERE id = ?"
 PAGE = """SELECT id, request_counts, CAST(created AS INTEGER), label FROM batches
 WHERE number > ? AND number < ? ORDER BY number DESC LIMIT ?"""
 NEWEST = "SELECT created FROM batches ORDER BY number DESC LIMIT 1"
-ITEM = """SELECT params, params_hash, created, due, iif(due > :now, 'running', fate)
-FROM items WHERE batch_id = :id AND custom_id = :custom_id"""
-RESPONSE = """SELECT params, params_hash, created, due, iif(due > :now, 'running', fate)
-FROM singles WHERE id = :id"""
+STORED = """params, params_hash, created, due, CASE
+WHEN due <= :now THEN fate WHEN begins <= :now THEN 'in_progress' ELSE 'queued' END, answer"""
+ITEM = f"""SELECT position - first, {STORED} FROM items
+WHERE batch_id = :id AND custom_id = :custom_id"""
+ITEM_AT = f"SELECT {STORED} FROM items WHERE batch_id = :id AND position = first + :place"
+SINGLE = f"SELECT id, endpoint, {STORED} FROM singles WHERE id = :id"
 # SQLite puts this text together several times faster than Python would, and lets go of the
 # interpreter lock meanwhile. Custom_ids fit a pattern that needs no escaping.
 REQUEST_STATUS = """SELECT '{' || group_concat(
-    '"' || custom_id || '":{"status":"' || upper(iif(due > :now, 'running', fate)) || '"}', ','
+    '"' || custom_id || '":{"status":"' || CASE
+        WHEN due <= :now THEN upper(fate) WHEN begins <= :now THEN 'RUNNING' ELSE 'PENDING'
+    END || '"}', ','
 ) || '}' FROM items WHERE batch_id = :id"""
 COUNTS = "SELECT coalesce(sum(times), 0), count(*) FROM executed"
 REPEATED = "SELECT * FROM executed WHERE times > 1 ORDER BY custom_id, params_hash"
 
-
-class StoredRequest(NamedTuple):
-    """A request, with its status (running, completed, failed) at the time of asking.
-
-    `created` and `due`, when it settles, are Unix time in seconds.
-    """
-
-    params: bytes
-    params_hash: bytes
-    created: float
-    due: float
-    status: str
+# 9e999 is how SQL writes infinity; in this very form it is what the indexes of the unsettled hold.
+UNSETTLED_SINGLES = """SELECT id, endpoint, params, created FROM responses
+WHERE delay = 9e999 AND wait = 9e999 ORDER BY rowid LIMIT ?"""
+UNSETTLED_ITEMS = """SELECT id, position - first, params, created
+FROM requests JOIN batches ON batch = number
+WHERE delay = 9e999 AND wait = 9e999 ORDER BY position LIMIT ?"""
+ITEM_PLACE = """SELECT position, created FROM batches JOIN requests ON batch = number
+WHERE id = ? AND position = first + ?"""
+SINGLE_PLACE = "SELECT rowid, created FROM responses WHERE id = ?"
+BEGIN = {
+    table: f"UPDATE {table} SET wait = ? WHERE rowid = ? AND delay = 9e999 AND wait = 9e999"
+    for table in ("requests", "responses")
+}
+SETTLE = {
+    table: f"UPDATE {table} SET delay = ?1, wait = min(wait, ?1), fails = ?2, answer = ?3 "
+    "WHERE rowid = ?4 AND delay = 9e999"
+    for table in ("requests", "responses")
+}
+START_AGAIN = "UPDATE {} SET wait = 9e999 WHERE delay = 9e999 AND wait < 9e999"
 
 
 class Repeated(msgspec.Struct, frozen=True):
-    """A request that was executed more than once; single responses have no custom_id."""
+    """A request that was executed more than once; single requests have no custom_id."""
 
     custom_id: str | None
     params_hash: str
@@ -78,36 +101,24 @@ class Executions(msgspec.Struct, frozen=True):
     repeated: list[Repeated]
 
 
-class Store:
-    """The state in one file. One writer at a time; every thread reads on its own connection."""
+class Store(Database):
+    """The state in one file. `bells` are rung by the id of what is settled, and for NEW_WORK."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._thread = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._write_lock = threading.Lock()
-        self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode = WAL")
-        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            self.close()
-            message = f"{path} was written by a newer version"
-            raise StateError(message, hint="upgrade valar-batch, or move the file away")
-        if version == 0:
-            self._writer.executescript(SCHEMA)
-        self.salt: bytes = self._writer.execute("SELECT value FROM salt").fetchone()[0]
-
-    def close(self) -> None:
-        """Close every connection; no other thread may be using the store."""
-        for connection in self._connections:
-            connection.close()
+        super().__init__(path)
+        self.bells = Bells()
+        self.salt: bytes = self.reader.execute("SELECT value FROM salt").fetchone()[0]
+        # Whoever had begun these is gone.
+        with self.writing() as connection:
+            for table in ("requests", "responses"):
+                connection.execute(START_AGAIN.format(table))
 
     def reserved(self, arrival: Arrival) -> str | None:
         """Give the record that a POST made before, if it is a repeat.
 
         The same idempotency key with another body raises RequestRefused.
         """
-        return find_reserved(self._reader, arrival)
+        return find_reserved(self.reader, arrival)
 
     def add_batch(
         self,
@@ -118,8 +129,11 @@ class Store:
         latency: float,
         failure_share: float,
     ) -> str:
-        """Write a batch down and give its id, or that of the batch which the same POST made."""
-        with self._writing() as connection:
+        """Write a batch down and give its id, or that of the batch which the same POST made.
+
+        With an infinite `latency` its requests are unsettled.
+        """
+        with self.writing() as connection:
             record = find_reserved(connection, arrival)
             if record is not None:
                 return record
@@ -128,54 +142,82 @@ class Store:
             created = max(now, newest[0]) if newest else now
             query = "SELECT count(*) FROM batches WHERE body_sha256 = ?"
             before = connection.execute(query, (arrival.body_sha256,)).fetchone()[0]
-            record = derived_id("batch", arrival.body_sha256, before)
+            record = derived_id(BATCH_PREFIX, arrival.body_sha256, before)
+            query = "SELECT coalesce(max(position), 0) + 1 FROM requests"
+            first = connection.execute(query).fetchone()[0]
             number = connection.execute(
-                "INSERT INTO batches (id, label, created, request_counts, body_sha256) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (record, batch.label, created, len(batch.requests), arrival.body_sha256),
-            ).lastrowid
-            hashed = ((request, params_hash(request.params)) for request in batch.requests)
-            connection.executemany(
-                "INSERT INTO requests (batch, custom_id, delay, fails, params_hash, params) "
+                "INSERT INTO batches (id, label, created, request_counts, body_sha256, first) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
+                (record, batch.label, created, len(batch.requests), arrival.body_sha256, first),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO requests "
+                "(position, batch, custom_id, wait, delay, fails, params_hash, params) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (
-                        number,
-                        request.custom_id,
-                        settling_delay(digest, position, latency),
-                        fails(digest, failure_share),
-                        digest,
-                        request.params,
+                    (first + place, number, request.custom_id, *fate, request.params)
+                    for place, (request, fate) in enumerate(
+                        with_fates(batch.requests, latency, failure_share)
                     )
-                    for position, (request, digest) in enumerate(hashed)
+                ),
+            )
+            owe_for_items(
+                connection,
+                (
+                    (item_response_id(record, place), first + place)
+                    for place, request in enumerate(batch.requests)
+                    if webhook_of(request.params)
                 ),
             )
             reserve(connection, arrival, record)
-            return record
+        if math.isinf(latency):
+            self.bells.ring(NEW_WORK)
+        self.bells.ring(CALLBACKS)
+        return record
 
-    def add_response(
-        self, params: bytes, arrival: Arrival, *, now: float, latency: float, failure_share: float
+    def add_single(
+        self,
+        params: bytes,
+        arrival: Arrival,
+        *,
+        now: float,
+        latency: float,
+        failure_share: float,
+        begun: bool = False,
     ) -> str:
-        """Write a single response down and give its id, or that of the same POST before."""
-        with self._writing() as connection:
+        """Write a single request down and give its id, or that of the same POST before.
+
+        `arrival` says which endpoint it came to. With an infinite `latency` it is unsettled;
+        `begun` then keeps it from the others who answer such requests.
+        """
+        with self.writing() as connection:
             record = find_reserved(connection, arrival)
             if record is not None:
                 return record
             digest = params_hash(params)
             query = "SELECT count(*) FROM responses WHERE params_hash = ?"
             before = connection.execute(query, (digest,)).fetchone()[0]
-            record = derived_id("resp", digest, before)
+            record = derived_id(PREFIXES[arrival.endpoint], digest, before)
             delay = settling_delay(digest, 0, latency)
+            wait = 0.0 if begun else delay * QUEUED_SHARE
+            fate = (wait, delay, fails(digest, failure_share), digest)
             connection.execute(
-                "INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?)",
-                (record, now, delay, fails(digest, failure_share), digest, params),
+                "INSERT INTO responses "
+                "(id, endpoint, created, wait, delay, fails, params_hash, params) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (record, arrival.endpoint, now, *fate, params),
             )
+            if arrival.endpoint == RESPONSES and webhook_of(params):
+                owe_for_single(connection, record)
             reserve(connection, arrival, record)
-            return record
+        if math.isinf(latency) and not begun:
+            self.bells.ring(NEW_WORK)
+        self.bells.ring(CALLBACKS)
+        return record
 
     def batch(self, batch_id: str) -> Batch:
         """Give a batch, or raise NotFound."""
-        row = self._reader.execute(BATCH, (batch_id,)).fetchone()
+        row = self.reader.execute(BATCH, (batch_id,)).fetchone()
         if row is None:
             raise not_found(f"there is no batch {batch_id!r}")
         return Batch(*row)
@@ -190,32 +232,79 @@ class Store:
         """
         above = 0 if after_id is None else self._number(after_id, "after_id")
         below = 2**62 if before_id is None else self._number(before_id, "before_id")
-        return [Batch(*row) for row in self._reader.execute(PAGE, (above, below, limit))]
+        return [Batch(*row) for row in self.reader.execute(PAGE, (above, below, limit))]
 
     def request_status(self, batch_id: str, now: float) -> str:
         """Give the JSON object `request_status` of a batch, words in upper case."""
         query = {"id": batch_id, "now": now}
-        joined: str = self._reader.execute(REQUEST_STATUS, query).fetchone()[0]
+        joined: str = self.reader.execute(REQUEST_STATUS, query).fetchone()[0]
         return joined
 
     def item(self, batch_id: str, custom_id: str, now: float) -> StoredRequest:
         """Give a request of a batch, or raise NotFound."""
         query = {"id": batch_id, "custom_id": custom_id, "now": now}
-        row = self._reader.execute(ITEM, query).fetchone()
+        row = self.reader.execute(ITEM, query).fetchone()
         if row is None:
             raise not_found(f"there is no request {custom_id!r} in a batch {batch_id!r}")
+        return StoredRequest(item_response_id(batch_id, row[0]), RESPONSES, *row[1:])
+
+    def single(self, record_id: str, now: float) -> StoredRequest:
+        """Give a single request, whatever endpoint it came to, or raise NotFound."""
+        row = self.reader.execute(SINGLE, {"id": record_id, "now": now}).fetchone()
+        if row is None:
+            raise not_found(f"there is no response {record_id!r}")
         return StoredRequest(*row)
 
     def response(self, response_id: str, now: float) -> StoredRequest:
-        """Give a single response's request, or raise NotFound."""
-        row = self._reader.execute(RESPONSE, {"id": response_id, "now": now}).fetchone()
-        if row is None:
+        """Give the request of a response, single or of a batch, or raise NotFound."""
+        if item := item_of(response_id):
+            query = {"id": item[0], "place": item[1], "now": now}
+            row = self.reader.execute(ITEM_AT, query).fetchone()
+            if row is not None:
+                return StoredRequest(response_id, RESPONSES, *row)
+        request = self.single(response_id, now)
+        if request.endpoint != RESPONSES:
             raise not_found(f"there is no response {response_id!r}")
-        return StoredRequest(*row)
+        return request
+
+    def unsettled(self, limit: int) -> list[Unsettled]:
+        """Give the oldest requests that wait for an answer and were not begun.
+
+        Single ones come before those of batches: somebody waits for them.
+        """
+        rows = self.reader.execute(UNSETTLED_SINGLES, (limit,))
+        found = [Unsettled(*row) for row in rows]
+        for batch_id, place, params, created in self.reader.execute(
+            UNSETTLED_ITEMS, (limit - len(found),)
+        ):
+            response_id = item_response_id(batch_id, place)
+            found.append(Unsettled(response_id, RESPONSES, params, created))
+        return found
+
+    def begin(self, record_id: str, now: float) -> bool:
+        """Mark an unsettled request as in progress; False if another did so before."""
+        with self.writing() as connection:
+            table, row, created = self._place(record_id)
+            wait = max(0.0, now - created)
+            return connection.execute(BEGIN[table], (wait, row)).rowcount == 1
+
+    def settle(self, record_id: str, *, failed: bool, answer: bytes, now: float) -> None:
+        """Give an unsettled request its answer: the JSON that is given from then on, as it is.
+
+        One that is settled keeps the answer that it has.
+        """
+        with self.writing() as connection:
+            table, row, created = self._place(record_id)
+            delay = max(0.0, now - created)
+            is_new = connection.execute(SETTLE[table], (delay, failed, answer, row)).rowcount == 1
+            if is_new:
+                set_due(connection, record_id, created + delay)
+        self.bells.ring(record_id)
+        self.bells.ring(CALLBACKS)
 
     def executions(self) -> Executions:
         """Count what was executed by custom_id and params, whatever the idempotency keys."""
-        reader = self._reader
+        reader = self.reader
         total, distinct = reader.execute(COUNTS).fetchone()
         return Executions(
             total,
@@ -226,46 +315,31 @@ class Store:
             ],
         )
 
+    def _place(self, record_id: str) -> tuple[str, int, float]:
+        """Give the table and the row of a request, and when it was created."""
+        item = item_of(record_id)
+        row = item and self.reader.execute(ITEM_PLACE, item).fetchone()
+        table = "requests"
+        if not row:
+            table = "responses"
+            row = self.reader.execute(SINGLE_PLACE, (record_id,)).fetchone()
+        if not row:
+            raise not_found(f"there is no response {record_id!r}")
+        return table, *row
+
     def _number(self, batch_id: str, param: str) -> int:
-        row = self._reader.execute(
-            "SELECT number FROM batches WHERE id = ?", (batch_id,)
-        ).fetchone()
+        row = self.reader.execute("SELECT number FROM batches WHERE id = ?", (batch_id,)).fetchone()
         if row is None:
             refuse(f"there is no batch {batch_id!r}", param)
         number: int = row[0]
         return number
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=60, isolation_level=None, check_same_thread=False
-        )
-        # In WAL mode this survives a killed process; a power cut may take back the last POST, but
-        # then its record and its reservation together.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-        self._connections.append(connection)
-        return connection
 
-    @property
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._thread, "connection", None)
-        if connection is None:
-            connection = self._thread.connection = self._connect()
-        return connection
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._write_lock:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
-                raise
-            self._writer.execute("COMMIT")
-
-
-def derived_id(kind: str, digest: bytes, before: int) -> str:
-    """Give a record's id: from what was sent, and how often the same was sent before."""
-    place = digest + before.to_bytes(8)
-    return f"{kind}_{hashlib.blake2b(place, digest_size=12).hexdigest()}"
+def with_fates(
+    requests: Iterable[Request], latency: float, failure_share: float
+) -> Iterator[tuple[Request, tuple[float, float, bool, bytes]]]:
+    """Draw when each request begins and settles, and whether it fails; and give its hash."""
+    for place, request in enumerate(requests):
+        digest = params_hash(request.params)
+        delay = settling_delay(digest, place, latency)
+        yield request, (delay * QUEUED_SHARE, delay, fails(digest, failure_share), digest)

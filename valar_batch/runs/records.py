@@ -88,7 +88,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: written once, and again only when other rows come around the same requests.
 
     `arrow_schema` is the input's settled schema, IPC in base64; `optional_columns` are those of the
-    outcome that the requests ask for; `rows_file` the name, in each batch's folder, of the rows
+    outcome that the requests ask for; `fixed` and `translated` count rows as in `Prepared`;
+    `rows_file` the name, in each batch's folder, of the rows
     that belong to it.
     """
 
@@ -107,6 +108,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     arrow_schema: str
     custom_id_is_input: bool
     optional_columns: tuple[str, ...] = ()
+    fixed: dict[str, int] = {}
+    translated: dict[str, int] = {}
     limits: Limits
     prices_date: str
     prices: dict[str, dict[str, tuple[float, float, float]]]

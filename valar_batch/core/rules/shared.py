@@ -89,7 +89,7 @@ SERVER_TOOLS = tuple(
 """Tools that would run on Valar's side. Each stands for its dated variants, too."""
 
 JSON_SCHEMA = (
-    Field("name", NAME, required=True, hint="give the schema a name"),
+    Field("name", TEXT, required=True, hint="give the schema a name"),
     Field("description", TEXT),
     Field("schema", ANY_OBJECT),
     Field("strict", Flag()),

@@ -1,0 +1,1 @@
+"""The wire contract, held against the validation and against the running server."""
