@@ -78,7 +78,7 @@ class Repairing(Rewriting):
 
     def drop_unneeded(self) -> None:
         """Drop what no answer depends on."""
-        for name in UNNEEDED & self.params.keys():
+        for name in [each for each in self.params if each in UNNEEDED]:
             del self.params[name]
             self.lose(f"{name} dropped")
 
