@@ -22,7 +22,7 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 
 def openai_lines(count: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Give the lines of an OpenAI Batch file, and the params of each."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - no secret
     makers = (chat_plain, chat_image, chat_schema, chat_tools, chat_loop, chat_legacy)
     makers += (responses_plain, responses_loop, responses_schema)
     lines, params = [], []
@@ -199,7 +199,7 @@ def responses_schema(draw: random.Random, n: int) -> Pair:
 
 def anthropic_items(count: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Give items of an Anthropic Message Batch, and the params of each."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - no secret
     makers = (message_plain, message_image, message_loop, message_format)
     items, params = [], []
     for n in range(count):

@@ -12,7 +12,11 @@ import orjson
 
 from valar_batch.core.fields import overlaid, same, without_nulls
 from valar_batch.core.finished import Rewritten, api_of_item, api_of_line, offered
-from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
+from valar_batch.core.identity import (
+    custom_id_for_row,
+    custom_id_for_value,
+    custom_id_of_request,
+)
 from valar_batch.core.image_columns import ImageColumns, no_files
 from valar_batch.core.images import check_model
 from valar_batch.core.outcome import OPTIONAL
@@ -178,7 +182,8 @@ class Renderer:
             raise RowRefused(Problem("unusable id", column, f"the id is {what}", hint))
         if isinstance(value, list | dict | bytes):
             raise RowRefused(Problem("unusable id", column, "an id is text or a number", hint))
-        return custom_id_for_value(text_of(value))
+        named = custom_id_of_request if self.source in FINISHED else custom_id_for_value
+        return named(text_of(value))
 
     def params(self, row: Mapping[str, Any]) -> bytes:
         """Give the exact bytes of a row's params. Raises RowRefused."""
