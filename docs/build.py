@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 CLI_PAGE = DOCS / "cli.md"
+API_SUPPORT_PAGE = DOCS / "api-support.md"
 VALUE_TYPES_PAGE = DOCS / "value-types.md"
 PAGES = (ROOT / "README.md", DOCS / "guide.md", ROOT / "samples" / "README.md")
 """The pages whose commands are run."""
@@ -428,6 +429,15 @@ def write_notebook() -> None:
     nbformat.write(run_notebook(notebook), NOTEBOOK)
 
 
+# The table of what the API takes
+
+
+def api_support() -> str:
+    """Give the text of `api-support.md`."""
+    script = [sys.executable, str(DOCS / "api_support.py")]
+    return subprocess.run(script, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout  # noqa: S603
+
+
 # The table of value types
 
 
@@ -448,6 +458,7 @@ def value_types() -> str:
 def main() -> None:
     """Write everything anew."""
     CLI_PAGE.write_text(cli_reference(), "utf-8")
+    API_SUPPORT_PAGE.write_text(api_support(), "utf-8")
     for page in PAGES:
         page.write_text(run_page(page.read_text("utf-8"))[0], "utf-8")
     for name, commands in PICTURES.items():

@@ -48,6 +48,11 @@ def test_cli_page():
     assert build.CLI_PAGE.read_text("utf-8") == build.cli_reference()
 
 
+def test_api_support_page():
+    """docs/api-support.md is what the rules say."""
+    assert build.API_SUPPORT_PAGE.read_text("utf-8") == build.api_support()
+
+
 @pytest.mark.parametrize("name", commands())
 def test_help(name):
     """A command says what it does, and what each of its parameters does."""

@@ -7,7 +7,7 @@ paths are put together on the way out of a problem.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.images import ImageRefused, check_url, check_web_url
@@ -36,12 +36,18 @@ if TYPE_CHECKING:
     Check = Callable[[Any], Sequence[Problem]]
 
 FINE: tuple[Problem, ...] = ()
-PLAIN: Mapping[type, str] = {str: "string", list: "array", dict: "object"}
+PLAIN: Mapping[type, str] = {
+    str: "string",
+    list: "array",
+    dict: "object",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+}
 
 
-@cache
 def check_of(shape: Shape) -> Check:
-    """Give the check of a shape: a value to its problems, whose fields are paths inside of it."""
+    """Make the check of a shape: a value to its problems, whose fields are paths inside of it."""
     return MAKERS[type(shape)](shape)
 
 
@@ -49,15 +55,14 @@ def text_check(shape: Text) -> Check:
     """Check a string."""
     shortest, longest, pattern = shape.shortest, shape.longest, shape.pattern
     choices, barred = frozenset(shape.choices), frozenset(shape.barred)
-    limited = bool(choices or barred) or longest is not None or pattern is not None
+    if shape == Text():
+        return lambda value: FINE if isinstance(value, str) else wrong_type(value, shape)
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, str):
             return wrong_type(value, shape)
         if len(value) < shortest:
             return [Problem("empty", "", "it is empty text")]
-        if not limited:
-            return FINE
         if choices and value not in choices:
             message = f"{shorten(value)} is not one of {', '.join(shape.choices)}"
             return [Problem("not allowed", "", message)]
@@ -140,17 +145,11 @@ def array_check(shape: Array) -> Check:
 
 
 def object_check(shape: Object) -> Check:
-    """Check an object: the fields that it has, and that it has those that it needs."""
+    """Check an object: that it has the fields that it needs, and those that it has."""
+    fields = {field.name: field for field in shape.fields}
     checks = {field.name: field_check(field) for field in shape.fields}
+    rest = rest_check(shape)
     required = frozenset(f.name for f in shape.fields if isinstance(f, Field) and f.required)
-    rest = None if shape.rest is None else check_of(shape.rest)
-    named = shape.rest is None or not isinstance(shape.rest, Anything)
-
-    def unnamed(name: str, value: Any) -> Sequence[Problem]:
-        if rest is not None:
-            return rest(value)
-        known = ", ".join(field.name for field in shape.fields if isinstance(field, Field))
-        return [Problem("unknown field", "", "there is no such field", f"there are {known}")]
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, dict):
@@ -158,49 +157,49 @@ def object_check(shape: Object) -> Check:
         problems: list[Problem] = []
         if not required <= value.keys():
             problems += [
-                Problem("missing field", field.name, "it is missing", field.hint)
-                for field in shape.fields
-                if isinstance(field, Field) and field.required and field.name not in value
+                Problem("missing field", name, "it is missing", field.hint)
+                for name, field in fields.items()
+                if name in required and name not in value
             ]
         for name, inner in value.items():
-            each = checks.get(name)
-            if each is not None:
-                if found := each(inner):
-                    problems += within(name, found)
-            elif named and (found := unnamed(name, inner)):
+            each = checks.get(name, rest)
+            if each is not None and (found := each(inner)):
+                if isinstance(field := fields.get(name), Field):
+                    found = advised(field, inner, found)
                 problems += within(name, found)
         return problems
 
     return check
 
 
+def rest_check(shape: Object) -> Check | None:
+    """Check a field that has no rule of its own; None takes any."""
+    if isinstance(shape.rest, Anything):
+        return None
+    if shape.rest is not None:
+        return check_of(shape.rest)
+    known = ", ".join(field.name for field in shape.fields if isinstance(field, Field))
+    unknown = Problem("unknown field", "", "there is no such field", f"there are {known}")
+    return lambda _: (unknown,)
+
+
 def field_check(field: Field | Refused) -> Check:
-    """Check one field of an object, and add its hint to what is wrong with it itself."""
-    if isinstance(field, Refused):
-        refusal = Problem(
-            "refused field", "", "Valar does not take it", field.hint, fixable=field.fixable
-        )
-        return lambda _: (refusal,)
-    inner = check_of(field.shape)
-    may_be_left_out = not field.required and "null" not in json_types(field.shape)
-    if not (field.hint or field.fixable or may_be_left_out):
-        return inner
+    """Check one field of an object."""
+    if isinstance(field, Field):
+        return check_of(field.shape)
+    hint, fixable = field.hint, field.fixable
+    refusal = Problem("refused field", "", "Valar does not take it", hint, fixable=fixable)
+    return lambda _: (refusal,)
 
-    def check(value: Any) -> Sequence[Problem]:
-        found = inner(value)
-        if not found:
-            return found
-        if value is None and may_be_left_out:
-            problem = replace(found[0], hint="leave the field out", fixable=True)
-            return [problem]
-        return [
-            each
-            if each.field or each.hint
-            else replace(each, hint=field.hint, fixable=field.fixable)
-            for each in found
-        ]
 
-    return check
+def advised(field: Field, value: Any, found: Sequence[Problem]) -> Sequence[Problem]:
+    """Add what a field's rule says to do to the problems of its value itself."""
+    if value is None and not field.required:
+        return [replace(found[0], hint="leave the field out", fixable=True)]
+    return [
+        each if each.field or each.hint else replace(each, hint=field.hint, fixable=field.fixable)
+        for each in found
+    ]
 
 
 def kinds_check(shape: Kinds) -> Check:

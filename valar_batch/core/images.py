@@ -16,7 +16,7 @@ from valar_batch.core.problems import Problem
 from valar_batch.core.rules import IMAGE_TYPES, MAX_IMAGE_BYTES, MAX_IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 HEAD_BYTES = 768
 """As many bytes as tell what an image is; a multiple of 3, so that base64 can be cut there."""
@@ -179,7 +179,7 @@ def check_base64(text: str, start: int, stop: int) -> None:
 
 def check_images(items: list[Any], model: object, field: str) -> list[Problem]:
     """Check how many images messages hold, and that the model takes images at all."""
-    count = sum(1 for _ in image_parts(items))
+    count = len(image_parts(items))
     if not count:
         return []
     return [
@@ -219,16 +219,19 @@ def check_model(model: object, field: str) -> Problem | None:
     return Problem("model", field, message, f"models that do: {takers}")
 
 
-def image_parts(items: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def image_parts(items: list[Any]) -> list[tuple[str, dict[str, Any]]]:
     """Give the images in messages of any surface, each with its path."""
+    found = []
     for position, item in enumerate(items):
-        if not isinstance(item, dict):
-            continue
-        for name in ("content", "output"):
+        for name in ("content", "output") if isinstance(item, dict) else ():
             content = item.get(name)
-            for place, part in enumerate(content) if isinstance(content, list) else ():
-                if isinstance(part, dict) and part.get("type") in IMAGE_PARTS:
-                    yield f"{position}.{name}.{place}", part
+            if isinstance(content, list):
+                found += [
+                    (f"{position}.{name}.{place}", part)
+                    for place, part in enumerate(content)
+                    if isinstance(part, dict) and part.get("type") in IMAGE_PARTS
+                ]
+    return found
 
 
 def images_in(params: bytes) -> tuple[int, int]:
@@ -237,7 +240,7 @@ def images_in(params: bytes) -> tuple[int, int]:
         return 0, 0
     value = msgspec.json.decode(params).get("input")
     items = value.get("messages") if isinstance(value, dict) else value
-    parts = image_parts(items) if isinstance(items, list) else ()
+    parts = image_parts(items) if isinstance(items, list) else []
     sizes = [len(part["image_url"]) for _, part in parts]
     return len(sizes), sum(sizes)
 

@@ -20,6 +20,7 @@ from valar_batch.core.rules import (
     INPUT_MESSAGES,
     MESSAGES,
     RESPONSES,
+    SURFACES,
     WINDOW_FIELD,
     Surface,
 )
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 
 ABSENT = object()
 
+CHECKS = {surface.path: check_of(surface.body) for surface in SURFACES}
+CHECK_INPUT, CHECK_MESSAGES = check_of(INPUT), check_of(INPUT_MESSAGES)
+
 
 def check_body(
     surface: Surface, body: Mapping[str, Any], *, windows: Collection[str]
 ) -> list[Problem]:
     """Give all problems of a body; `windows` are those that the place of use accepts."""
-    problems = list(check_of(surface.body)(body))
+    problems = list(CHECKS[surface.path](body))
     if surface is BATCH:
         return problems + check_items(body.get("requests"))
     model = body.get("model")
@@ -85,18 +89,18 @@ def check_input(value: Any, model: object = None) -> list[Problem]:
     if value is ABSENT:
         return [Problem("missing field", "input", "it is missing")]
     if isinstance(value, dict):
-        found = within("input", check_of(INPUT)(value))
+        found = within("input", CHECK_INPUT(value))
         messages = value.get("messages")
         images = check_images(messages, model, "input.messages") if type(messages) is list else []
         return found + images
-    return within("input", check_of(INPUT)(value)) + (
+    return within("input", CHECK_INPUT(value)) + (
         check_images(value, model, "input") if isinstance(value, list) else []
     )
 
 
 def check_messages(value: Any, name: str, model: object = None) -> list[Problem]:
     """Give the problems of a list of messages for itself, called `name`."""
-    found = within(name, check_of(INPUT_MESSAGES)(value))
+    found = within(name, CHECK_MESSAGES(value))
     return found + (check_images(value, model, name) if isinstance(value, list) else [])
 
 

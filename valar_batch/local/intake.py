@@ -32,6 +32,7 @@ RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 ANY = msgspec.json.Decoder()
 
+CHECK_ENVELOPE, CHECK_ITEM = check_of(ENVELOPE), check_of(ITEM)
 SINGLE = {surface.path: surface for surface in (RESPONSES, CHAT, MESSAGES)}
 """The surfaces that answer one request, by their path."""
 
@@ -66,7 +67,7 @@ def read_batch(body: Source, served: Collection[str] | None = None) -> NewBatch:
     items = None if raw is None else decode(RAW_ARRAY, raw, "requests")
     frame = {name: decode(ANY, value, name) for name, value in fields.items() if value is not raw}
     # The requests stand in their place: their order is that of the fields.
-    refuse_first(check_of(ENVELOPE)(frame if items is None else {**frame, "requests": items}), "")
+    refuse_first(CHECK_ENVELOPE(frame if items is None else {**frame, "requests": items}), "")
     requests: list[Request] = []
     positions: dict[str, int] = {}
     for position, item in enumerate(items or ()):
@@ -85,7 +86,7 @@ def read_request(item: Source, where: str, served: Collection[str] | None = None
     """Read and check one element of `requests`; `where` is its dotted path."""
     fields = decode(RAW_OBJECT, item, where)
     decoded = {name: decode(ANY, value, join(where, name)) for name, value in fields.items()}
-    refuse_first(check_of(ITEM)(decoded), where)
+    refuse_first(CHECK_ITEM(decoded), where)
     check(RESPONSES, decoded["params"], f"{where}.params", BATCH_WINDOWS, served)
     return Request(decoded["custom_id"], bytes(fields["params"]))
 

@@ -71,6 +71,8 @@ PARTS = Kinds(
     hint=TEXT_AND_IMAGES,
 )
 
+CONTENT = either(TEXT, Array(PARTS, shortest=1))
+
 MESSAGE = Object(
     (
         Field(
@@ -78,7 +80,7 @@ MESSAGE = Object(
             choice("system", "user", "assistant", "tool", "function", "developer"),
             required=True,
         ),
-        Field("content", either(TEXT, Array(PARTS, shortest=1)), required=True),
+        Field("content", CONTENT, required=True),
         TYPE,
         Field("name", TEXT),
         Field("tool_calls", Array(ANY_OBJECT)),
@@ -93,9 +95,7 @@ MESSAGE = Object(
 
 CALL_ID = Field("call_id", NAME, required=True, hint="name the call")
 CALLED = Field("name", NAME, required=True, hint="name the tool")
-OUTPUT = Object(
-    (CALL_ID, Field("output", either(TEXT, Array(PARTS)), required=True)), rest=ANYTHING
-)
+OUTPUT = Object((CALL_ID, Field("output", CONTENT, required=True)), rest=ANYTHING)
 
 ITEMS = Kinds(
     (
