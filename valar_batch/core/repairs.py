@@ -61,12 +61,12 @@ class Repairing(Rewriting):
 
     def drop_nulls(self) -> None:
         """Drop fields that are null, at any depth: they say nothing."""
-        given = {
-            name: without_null_fields(value) for name, value in given_fields(self.params).items()
-        }
-        if given != self.params:
-            self.note("null fields dropped")
-            self.params = {name: value for name, value in given.items() if value or name != "text"}
+        if not has_null(self.params):
+            return
+        self.note("null fields dropped")
+        self.params = without_null_fields(self.params)
+        if self.params.get("text") == {}:
+            del self.params["text"]
 
     def drop_default_verbosity(self) -> None:
         """Drop the verbosity that answers have anyway."""
@@ -178,6 +178,18 @@ class Repairing(Rewriting):
         if isinstance(metadata, dict) and metadata.get("completion_window") == "asap":
             self.params["metadata"] = {**metadata, "completion_window": "standard"}
             self.note("window asap → standard")
+
+
+def has_null(value: Any) -> bool:
+    """Whether an object has a null field, at any depth; JSON Schemas are not looked into."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if inner is None:
+                return True
+            if isinstance(inner, dict | list) and name not in SCHEMAS and has_null(inner):
+                return True
+        return False
+    return isinstance(value, list) and any(map(has_null, value))
 
 
 def without_null_fields(value: Any) -> Any:
