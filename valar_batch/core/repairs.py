@@ -14,7 +14,6 @@ from valar_batch.core.rewriting import (
     Rewriting,
     chat_choice,
     chat_format,
-    given_fields,
 )
 from valar_batch.core.validate import ABSENT, lookup
 
