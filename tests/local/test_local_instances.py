@@ -227,6 +227,8 @@ def test_strings_match_their_pattern(pattern):
         {"type": "string", "minLength": 10**12},
         {"$schema": "http://json-schema.org/draft-07/schema#", "items": {}, "prefixItems": 5},
         {"type": "array", "minItems": 10**12},
+        {"type": "object", "minProperties": 10**12},
+        {"minProperties": 1e300, "additionalProperties": {"type": "string"}},
         {"type": "string", "pattern": "^a{1000000000000}$"},
     ],
 )

@@ -258,6 +258,8 @@ class Making:
         others = flat.get("patternProperties") or flat.get("additionalProperties", True)
         more = 1 + self._draws.below(2) if generous and isinstance(others, dict) else 0
         goal = min(most, max(least, len(chosen) + more))
+        if goal > self._left:
+            raise Unfit
         for number in range(int(goal) + TRIES):
             if len(chosen) >= goal or others is False:
                 break
