@@ -73,7 +73,7 @@ class Rewriting:
         """Note what has no counterpart."""
         self.problems.append(Problem("no counterpart", field, message, hint))
 
-    def message(self, message: Any, place: str = "", path: str = "") -> Any:
+    def message(self, message: Any, place: str, path: str) -> Any:
         """Rewrite the role and the parts of a message; what is no message stays as it is.
 
         `place` is where it was, `path` where it goes.
