@@ -26,6 +26,7 @@ temperature = 1
 top_p = 0.5
 reasoning_effort = "low"
 null = ""
+fix = true
 
 [set]
 prompt_cache_key = "k"
@@ -74,6 +75,7 @@ def test_a_recipe_names_every_field(folder) -> None:
             ("metadata.team", "support"),
             ("metadata", {"stage": "test"}),
         ),
+        fix=True,
     )
     metadata = recipe.fields()["metadata"]
     assert metadata == {"completion_window": "flex", "team": "support", "stage": "test"}

@@ -178,7 +178,7 @@ def messages_bodies(draw) -> dict[str, Any]:
                 effort=EFFORTS,
                 format=st.builds(lambda schema: {"type": "json_schema", "schema": schema}, SCHEMAS),
             ),
-            stream=st.just(False),
+            stream=st.sampled_from([False]),
             service_tier=st.sampled_from(["auto", "standard_only"]),
         )
     )
@@ -212,7 +212,7 @@ def responses_bodies() -> st.SearchStrategy[dict[str, Any]]:
             "temperature": maybe(st.floats(0, 2)),
             "store": maybe(st.booleans()),
             "stream": maybe(st.booleans()),
-            "parallel_tool_calls": st.just(True),
+            "parallel_tool_calls": st.sampled_from([True]),
             "previous_response_id": st.none(),
             "service_tier": st.sampled_from(["auto", "default"]),
             "text": some(verbosity=st.just("medium"), format=maybe(st.just({"type": "text"}))),

@@ -183,6 +183,11 @@ def test_a_recipe_that_cannot_serve_is_refused_at_once(changes: dict, message: s
         (["messages", "id"], None, Source.MESSAGES),
         (["custom_id", "params"], None, Source.ITEM),
         (["custom_id", "params"], "{{ custom_id }}", Source.TEMPLATE),
+        (["custom_id", "method", "url", "body"], None, Source.LINE),
+        (["custom_id", "body"], None, Source.LINE),
+        (["custom_id", "url", "body", "prompt"], None, Source.LINE),
+        (["custom_id", "body", "prompt"], None, Source.PROMPT),
+        (["custom_id", "body"], "{{ body }}", Source.TEMPLATE),
         (["prompt", "input"], "{{ prompt }}", Source.TEMPLATE),
     ],
 )
@@ -273,6 +278,30 @@ def test_finished_requests_keep_their_params() -> None:
         "top_p": 0.5, "model": "other", "input": "x", "k": [1], "temperature": 0.0,
         "metadata": {"team": "a", "completion_window": "standard"},
     }  # fmt: skip
+
+
+def test_finished_requests_keep_their_ids() -> None:
+    """What preview wrote stays as it is, also an id that is a hash; what does not fit is hashed."""
+    renderer = Renderer(Recipe(), Source.ITEM)
+    hashed = renderer.custom_id({"custom_id": "A"}, 1)
+    assert hashed == "x-7ftfqvk7estwbdqx3hiuma7htq"
+    assert renderer.custom_id({"custom_id": hashed}, 1) == hashed
+
+
+def test_a_schema_takes_the_place_of_a_chat_lines_own() -> None:
+    """Also where the row's own format has no counterpart."""
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "x"}],
+        "response_format": {"type": "json_object"},
+    }
+    schema = AnswerSchema("label", {"type": "object", "properties": {"a": {}}})
+    params = json.loads(Renderer(Recipe(answer=schema), Source.LINE).params({"body": body}))
+    assert params == {
+        "model": "m",
+        "input": [{"role": "user", "content": "x"}],
+        "text": {"format": schema.text_format()},
+    }
 
 
 def test_a_schema_takes_the_place_of_a_finished_requests_own() -> None:

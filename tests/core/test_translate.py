@@ -14,7 +14,7 @@ from valar_batch.core.translate import from_chat, from_messages, from_responses
 from valar_batch.core.validate import check_params
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAACklEQVR4nGMAAQAABQABDQottAAAAABJRU5ErkJggg"
 HI = [{"role": "user", "content": "hi"}]
 
 

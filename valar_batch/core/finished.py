@@ -74,9 +74,11 @@ class Rewritten:
         What was found in what has no counterpart is said once.
         """
         own = [problem for step in self._steps for problem in step.problems]
+        if not (own or found):
+            return own
         more = [replace(problem, field=self._place(problem.field)) for problem in found]
         said = [problem.field for problem in own]
-        fresh = [p for p in more if not any(within(p.field, field) for field in said)]
+        fresh = [p for p in more if not any(meet(p.field, field) for field in said)]
         return [replace(p, field=f"{self._prefix}{p.field}") for p in (*own, *fresh)]
 
     def _place(self, path: str) -> str:
@@ -85,7 +87,7 @@ class Rewritten:
         return path
 
 
-def within(path: str, other: str) -> bool:
+def meet(path: str, other: str) -> bool:
     """Whether one of two paths is at or below the other."""
     return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
 

@@ -28,6 +28,14 @@ def custom_id_for_value(value: str) -> str:
     return HASHED_PREFIX + base64.b32encode(digest).decode().rstrip("=").lower()
 
 
+def custom_id_of_request(value: str) -> str:
+    """Give the custom_id of a finished request: its own wherever it fits, also one like a hash.
+
+    So requests that `preview` wrote stay what they are. Ids that then meet are found as duplicates.
+    """
+    return value if CUSTOM_ID.fullmatch(value) else custom_id_for_value(value)
+
+
 def custom_id_for_row(row: int) -> str:
     """Give the custom_id of a row without an id column; rows count from 1."""
     return f"{ROW_PREFIX}{row}"

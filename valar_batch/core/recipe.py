@@ -104,6 +104,22 @@ FINISHED = (Source.ITEM, Source.LINE)
 """The sources that are whole requests: items of a batch, with `params`, which may be those of
 Anthropic's, and lines of OpenAI's batch files, with `body`."""
 
+MAY_BE_ABSENT = frozenset({"method", "url"})
+"""The columns that a line may be without: its body tells what it is."""
+
+
+def columns_of(source: Source) -> tuple[str, ...]:
+    """Name the columns that a request is made of, beside those of templates."""
+    match source:
+        case Source.TEMPLATE:
+            return ()
+        case Source.ITEM:
+            return "custom_id", "params"
+        case Source.LINE:
+            return "custom_id", "method", "url", "body"
+        case _:
+            return (source.value,)
+
 
 def source_for(recipe: Recipe, columns: Iterable[str]) -> Source:
     """Decide how rows with these columns become requests. Raises UsageError where none fits."""

@@ -10,15 +10,19 @@ import minijinja
 import msgspec
 import orjson
 
-from valar_batch.core.fields import overlaid, same, without_nulls
+from valar_batch.core.fields import overlaid, same, without_nulls, without_path
 from valar_batch.core.finished import Rewritten, api_of_item, api_of_line, offered
-from valar_batch.core.identity import custom_id_for_row, custom_id_for_value
+from valar_batch.core.identity import (
+    custom_id_for_row,
+    custom_id_for_value,
+    custom_id_of_request,
+)
 from valar_batch.core.image_columns import ImageColumns, no_files
 from valar_batch.core.images import check_model
 from valar_batch.core.outcome import OPTIONAL
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
-from valar_batch.core.recipe import FINISHED, PROMPTS, Recipe, Source
+from valar_batch.core.recipe import FINISHED, MAY_BE_ABSENT, PROMPTS, Recipe, Source, columns_of
 from valar_batch.core.repairs import INSTRUCTIONS_LEAD, repaired
 from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
 from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
@@ -33,15 +37,6 @@ SLOT = "\x00slot\x00"
 
 MOST_MODELS = 20
 """How many models are kept in mind that rows name and the shipped table lacks."""
-
-
-COLUMNS: Mapping[Source, tuple[str, ...]] = {
-    Source.TEMPLATE: (),
-    Source.ITEM: ("custom_id", "params"),
-    Source.LINE: ("custom_id", "method", "url", "body"),
-}
-"""The columns of a source whose name is not that of its one column."""
-MAY_BE_ABSENT = frozenset({"method", "url"})
 
 
 class RowRefused(Exception):
@@ -94,10 +89,13 @@ class Renderer:
         self.may_have_images = bool(recipe.images) or source not in PROMPTS
         self.columns = self._wanted.union(
             [recipe.id_column] if recipe.id_column else [],
-            COLUMNS.get(source, (source.value,)),
+            columns_of(source),
         )
-        self.required = self.columns - MAY_BE_ABSENT if source is Source.LINE else self.columns
+        self.required = self.columns - (MAY_BE_ABSENT if source is Source.LINE else frozenset())
         self.id_column = "custom_id" if source in FINISHED else recipe.id_column
+        self.id_hint = "give each row its own id"
+        if source not in FINISHED:
+            self.id_hint += ", or drop --id to number the rows"
         self.seen: set[str] = set()
         self.has_rendered = False
         self._check()
@@ -172,13 +170,15 @@ class Renderer:
         if column not in row:
             self._absent(column, row)
         value = row[column]
-        hint = "give each row its own id, or drop --id to number the rows"
         if value is None or value == "":
             what = "null" if value is None else "empty"
-            raise RowRefused(Problem("unusable id", column, f"the id is {what}", hint))
+            raise RowRefused(Problem("unusable id", column, f"the id is {what}", self.id_hint))
         if isinstance(value, list | dict | bytes):
-            raise RowRefused(Problem("unusable id", column, "an id is text or a number", hint))
-        return custom_id_for_value(text_of(value))
+            raise RowRefused(
+                Problem("unusable id", column, "an id is text or a number", self.id_hint)
+            )
+        named = custom_id_of_request if self.source in FINISHED else custom_id_for_value
+        return named(text_of(value))
 
     def params(self, row: Mapping[str, Any]) -> bytes:
         """Give the exact bytes of a row's params. Raises RowRefused."""
@@ -289,8 +289,8 @@ class Renderer:
         body = {**self._fields, "input": [*leading, *messages]}
         return json_text(body).encode()
 
-    def _finished(self, row: Mapping[str, Any]) -> bytes:
-        name = "params" if self.source is Source.ITEM else "body"
+    def _body(self, row: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Give the body that a row carries: an object, or the JSON text of one."""
         if name not in row:
             self._absent(name, row)
         body = self._given(row[name])
@@ -298,32 +298,38 @@ class Renderer:
             body = self._parsed(body, name)
         if not isinstance(body, dict):
             raise RowRefused(Problem("wrong type", name, f"{name} is not an object"))
+        if self.recipe.answer is not None:
+            # A schema takes the place of the row's own; one of both would be neither.
+            return without_path(without_path(body, "text.format"), "response_format")
+        return body
+
+    def _finished(self, row: Mapping[str, Any]) -> bytes:
+        name = "params" if self.source is Source.ITEM else "body"
+        body = self._body(row, name)
         api = api_of_item(body) if self.source is Source.ITEM else api_of_line(row, body)
         if isinstance(api, Problem):
             raise RowRefused(api)
-        rewritten = Rewritten(body, name, api, fix=self.recipe.fix)
-        value = rewritten.params
-        if self.recipe.answer is not None and isinstance(value.get("text"), dict):
-            # A schema takes the place of the row's own; one of both would be neither.
-            value = {**value, "text": {k: v for k, v in value["text"].items() if k != "format"}}
-        params = overlaid(value, self._fields)
+        rewritten = None
+        if api is not None or self.recipe.fix:
+            rewritten = Rewritten(body, name, api, fix=self.recipe.fix)
+        params = overlaid(body if rewritten is None else rewritten.params, self._fields)
         if self.recipe.fix and "instructions" in self._fields:
             params = repaired(params).params
-        problems = rewritten.problems(check_params(params, windows=BATCH_WINDOWS))
+        problems = check_params(params, windows=BATCH_WINDOWS)
+        if rewritten is not None:
+            problems = rewritten.problems(problems)
         if problems:
             raise RowRefused(*self._offered(problems))
         self._note(params)
-        self._count(rewritten, api, params)
+        if rewritten is not None:
+            self.fixed.update(rewritten.changes)
+            self.translated.update([] if api is None else [api])
+        model = params["model"]
+        if model not in self._known and "model" not in self._fields:
+            self._count_model(model)
         return json_text(params).encode()
 
-    def _count(self, rewritten: Rewritten, api: str | None, params: Mapping[str, Any]) -> None:
-        """Count what became of a row that can be sent."""
-        self.fixed.update(rewritten.changes)
-        if api is not None:
-            self.translated[api] += 1
-        model = params["model"]
-        if model in self._known or "model" in self._fields:
-            return
+    def _count_model(self, model: str) -> None:
         if model in self.models or len(self.models) < MOST_MODELS:
             self.models[model] += 1
 

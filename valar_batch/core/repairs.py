@@ -14,7 +14,6 @@ from valar_batch.core.rewriting import (
     Rewriting,
     chat_choice,
     chat_format,
-    given_fields,
 )
 from valar_batch.core.validate import ABSENT, lookup
 
@@ -61,12 +60,12 @@ class Repairing(Rewriting):
 
     def drop_nulls(self) -> None:
         """Drop fields that are null, at any depth: they say nothing."""
-        given = {
-            name: without_null_fields(value) for name, value in given_fields(self.params).items()
-        }
-        if given != self.params:
-            self.note("null fields dropped")
-            self.params = {name: value for name, value in given.items() if value or name != "text"}
+        if not has_null(self.params):
+            return
+        self.note("null fields dropped")
+        self.params = without_null_fields(self.params)
+        if self.params.get("text") == {}:
+            del self.params["text"]
 
     def drop_default_verbosity(self) -> None:
         """Drop the verbosity that answers have anyway."""
@@ -78,7 +77,7 @@ class Repairing(Rewriting):
 
     def drop_unneeded(self) -> None:
         """Drop what no answer depends on."""
-        for name in UNNEEDED & self.params.keys():
+        for name in [each for each in self.params if each in UNNEEDED]:
             del self.params[name]
             self.lose(f"{name} dropped")
 
@@ -178,6 +177,18 @@ class Repairing(Rewriting):
         if isinstance(metadata, dict) and metadata.get("completion_window") == "asap":
             self.params["metadata"] = {**metadata, "completion_window": "standard"}
             self.note("window asap → standard")
+
+
+def has_null(value: Any) -> bool:
+    """Whether an object has a null field, at any depth; JSON Schemas are not looked into."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if inner is None:
+                return True
+            if isinstance(inner, dict | list) and name not in SCHEMAS and has_null(inner):
+                return True
+        return False
+    return isinstance(value, list) and any(map(has_null, value))
 
 
 def without_null_fields(value: Any) -> Any:

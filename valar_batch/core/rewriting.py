@@ -73,7 +73,7 @@ class Rewriting:
         """Note what has no counterpart."""
         self.problems.append(Problem("no counterpart", field, message, hint))
 
-    def message(self, message: Any, place: str = "", path: str = "") -> Any:
+    def message(self, message: Any, place: str, path: str) -> Any:
         """Rewrite the role and the parts of a message; what is no message stays as it is.
 
         `place` is where it was, `path` where it goes.
@@ -139,8 +139,9 @@ class Rewriting:
             for field, value in message.items()
             if field not in CALLS and (value is not None or field == "content")
         }
-        for field in plain.keys() - CHAT_MESSAGE:
-            self.refuse(f"{place}.{field}", f"{field} of a message has no counterpart")
+        for field in plain:
+            if field not in CHAT_MESSAGE:
+                self.refuse(f"{place}.{field}", f"{field} of a message has no counterpart")
         if role == "assistant":
             yield from self._assistant(message, plain, place, path)
         elif role == "tool" and isinstance(message.get("tool_call_id"), str):

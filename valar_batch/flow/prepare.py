@@ -218,7 +218,7 @@ class Preparation:
             "duplicate id",
             self._renderer.id_column or "",
             f"{row_name(*place_of(earlier, files))} has the same id",
-            "give each row its own id, or drop --id to number the rows",
+            self._renderer.id_hint,
         ).at(number, file=file)
 
     def result(self) -> Prepared:
