@@ -16,6 +16,9 @@ import pytest
 COMMAND = (sys.executable, "-m", "valar_batch")
 MODEL = "openai/gpt-oss-120b"
 
+# As where it is installed: the commands find their modules compiled, once and not at each start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @dataclass
 class Finished:
