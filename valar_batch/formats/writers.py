@@ -230,7 +230,7 @@ class DelimitedWriter(TextWriter):
     """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
 
     def _begin(self) -> None:
-        header = [pa.array([column.name]) for column in self._layout.columns]
+        header = [pa.array([column.name], pa.string()) for column in self._layout.columns]
         self._stream.write(delimited_lines(header, self._delimiter))
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
