@@ -12,7 +12,7 @@ demo: $(VENV)/.run-ready  ## the main job on a sample, against the local Valar
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh samples/demo.sh
 
 test: $(VENV)/.dev-ready  ## the tests
-	$(BIN)/python -m pytest --numprocesses=auto
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 upstream: $(UPSTREAM)/.ready  ## an OpenAI-compatible server for the tests of serve --upstream
 

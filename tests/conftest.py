@@ -16,6 +16,16 @@ import pytest
 COMMAND = (sys.executable, "-m", "valar_batch")
 MODEL = "openai/gpt-oss-120b"
 
+# As where it is installed: the commands find their modules compiled, once and not at each start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Give the environment of a command: a home, and without what only the tests depend on."""
+    absent = str(Path(__file__).parent / "absent")
+    path = os.pathsep.join(filter(None, (absent, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "VALAR_BATCH_HOME": str(home), "PYTHONPATH": path}
+
 
 @dataclass
 class Finished:
@@ -41,7 +51,7 @@ class Cli:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "VALAR_BATCH_HOME": str(self.home), **self.environment},
+            env={**environment(self.home), **self.environment},
             start_new_session=True,
             **more,
         )
@@ -81,7 +91,7 @@ class Served:
         self.process = subprocess.Popen(
             [*COMMAND, *arguments],
             stderr=subprocess.PIPE,
-            env={**os.environ, "VALAR_BATCH_HOME": str(self.home)},
+            env=environment(self.home),
             start_new_session=True,
         )
         for line in self.process.stderr:

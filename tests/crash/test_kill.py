@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -158,7 +159,9 @@ def test_kill_at_a_step(tmp_path, slow, make_cli, state) -> None:
     for number in range(ROWS // 40):
         work = Work(tmp_path, f"{state}{number}")
         process = cli.start(*work.run())
-        while not seen(cli, work.name, number, state) and process.poll() is None:
+        runs: set[Path] = set()
+        while process.poll() is None and not any(reached(run, number, state) for run in runs):
+            runs = runs or runs_of(work, cli)
             time.sleep(0.001)
         process.kill()
         process.wait()
@@ -190,8 +193,7 @@ class Retrying:
         """Give a work of which all is fetched and a part has failed, and its retry."""
         work = Work(self.folder, name)
         self.fails(0.4)
-        self.cli(*work.submit())
-        self.cli(*work.fetch(), code=3)
+        self.cli(*work.run(), code=3)
         rows = [json.loads(line) for line in work.out.read_text().splitlines()]
         self.again |= {row["id"] for row in rows if row["status"] == "failed"}
         self.rows += ROWS
@@ -238,10 +240,13 @@ def test_kill_retry_at_a_step(tmp_path, serve, make_cli, step) -> None:
     retrying = Retrying(tmp_path, valar, make_cli(valar))
     for number in range(3):
         work, command = retrying.begun(f"{step.replace('/', '').strip('.')}{number}")
-        (run,) = (r["run"] for r in retrying.cli.json("list") if r["name"] == work.name)
+        (run,) = runs_of(work, retrying.cli)
+        folder = run / "retries"
+        name, _, state = step.partition("/")
         process = retrying.cli.start(*command)
-        folder = retrying.cli.home / "runs" / run / "retries"
-        while not reached(folder, number, step) and process.poll() is None:
+        while process.poll() is None:
+            if reached(folder / name, number, state) if state else (folder / name).exists():
+                break
             time.sleep(0.0005)
         process.kill()
         process.wait()
@@ -250,31 +255,22 @@ def test_kill_retry_at_a_step(tmp_path, serve, make_cli, step) -> None:
     retrying.judge()
 
 
-def reached(folder, number: int, step: str) -> bool:
-    """Whether a retry's folder is there, or its batch of this number is in a state."""
-    name, _, state = step.partition("/")
-    if not state:
-        return (folder / name).exists()
-    path = folder / name / "batches" / f"{number:05d}" / "batch.json"
+def runs_of(work: Work, cli) -> set[Path]:
+    """Give the folders of a work's runs."""
+    records = (cli.home / "runs").glob("run-*/run.json")
+    return {path.parent for path in records if f'"{work.name}"' in path.read_text()}
+
+
+def reached(folder: Path, number: int, state: str) -> bool:
+    """Whether a batch of a run or of a retry is in a state, as its folder says."""
+    path = folder / "batches" / f"{number:05d}" / "batch.json"
     return path.exists() and json.loads(path.read_bytes())["state"] == state
-
-
-def seen(cli, name: str, number: int, state: str) -> bool:
-    """Whether a batch of the run with this name is in a state, as its folder says."""
-    for path in (cli.home / "runs").glob("run-*"):
-        if f'"{name}"' in (path / "run.json").read_text():
-            record = json.loads((path / "batches" / f"{number:05d}" / "batch.json").read_bytes())
-            return record["state"] == state
-    return False
 
 
 @pytest.mark.parametrize("loss", ["run folder", "home"])
 def test_kill_and_lose_the_folder(tmp_path, slow, make_cli, loss) -> None:
     """run, killed, then its folder is lost or another home is used: the same run, taken up."""
     cli = make_cli(slow)
-
-    def runs_of(work: Work, cli) -> set[str]:
-        return {run["run"] for run in cli.json("list") if run["input"] == str(work.path)}
 
     def attempt(number: int, moment: float) -> bool:
         work = Work(tmp_path, f"l{number}")
@@ -284,12 +280,12 @@ def test_kill_and_lose_the_folder(tmp_path, slow, make_cli, loss) -> None:
             repeat = cli.elsewhere(tmp_path / f"home-{number}")
         else:
             for run in before:
-                shutil.rmtree(cli.home / "runs" / run)
+                shutil.rmtree(run)
         repeat(*work.run(), "--overwrite")
         work.check()
-        after = runs_of(work, repeat)
-        assert before <= after
+        after = [run.name for run in runs_of(work, repeat)]
         assert len(after) == 1
+        assert {run.name for run in before} <= {*after}
         return was_alive
 
     judge(slow, 1 + kill_over(life(cli, Work(tmp_path, "calm").run()), attempt))

@@ -57,6 +57,7 @@ def command(
     that were not sent stay unsent. Fetching again costs nothing, and once all answers are
     here it needs neither key nor network.
     """
+    from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.session import open_session
     from valar_batch.flow.foreign import with_input
@@ -71,6 +72,7 @@ def command(
         open_home,
     )
 
+    leave_pandas_out()
     out = output.target()
     home = open_home()
     with reporting(screen.progress, quiet=screen.quiet) as report:

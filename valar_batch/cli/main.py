@@ -115,6 +115,8 @@ def on_terminate(*_: Any) -> NoReturn:
 def main() -> None:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, on_terminate)
+    # httpx's own command line, which would load rich, pygments and click.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     replace_closed_streams()
     raise_file_limit()
     app()

@@ -45,12 +45,14 @@ def command(
     Each is sent with the bytes of its first attempt, and never while an attempt is under way. Given
     again after a crash, it sends what is unsent and never pays twice.
     """
+    from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.render import say
     from valar_batch.cli.session import open_session
     from valar_batch.cli.submit import print_id
     from valar_batch.flow.retry import Choice
     from valar_batch.session import open_home
 
+    leave_pandas_out()
     choice = Choice(statuses(only), rows)
     run = open_home().find(name)
     with open_session(run.record.target, screen, run) as session:

@@ -60,8 +60,10 @@ def order_of(
     name: str | None = None,
 ) -> Order:
     """Put the options together as flow takes them."""
+    from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.orders import make_order
 
+    leave_pandas_out()
     return make_order(path, recipe.recipe(), target.target(), name=name, **vars(source))
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import tenacity
@@ -195,13 +196,20 @@ def _is_distrust(error: BaseException) -> bool:
     return False
 
 
+def _trust(connection: Connection) -> ssl.SSLContext:
+    """Trust the authorities; where no certificate will be seen, trust none, which is quick."""
+    if urlsplit(connection.base_url).scheme == "http" and connection.proxy is None:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context(cafile=trusted_authorities(connection))
+
+
 def _client(connection: Connection) -> httpx.Client:
     headers = {"Authorization": authorization(connection), "User-Agent": USER_AGENT}
     try:
         return httpx.Client(
             base_url=connection.base_url,
             headers=headers,
-            verify=ssl.create_default_context(cafile=trusted_authorities(connection)),
+            verify=_trust(connection),
             proxy=connection.proxy,
             timeout=httpx.Timeout(connection.read_timeout, connect=connection.connect_timeout),
             follow_redirects=False,

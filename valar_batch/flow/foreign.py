@@ -73,7 +73,7 @@ def take_foreign(home: Home, target: str, batch_id: str, valar: Valar) -> Run:
     ids = list(status.request_status)
     if not ids or not all(map(CUSTOM_ID.fullmatch, ids)):
         raise StateError(f"Valar does not name the requests of {batch_id} as it should")
-    kept = pa.StructArray.from_arrays([pa.array(ids)], ["custom_id"])
+    kept = pa.StructArray.from_arrays([pa.array(ids, pa.string())], ["custom_id"])
     rows = rows_around(1, ids, [None] * len(ids), kept)
     with Draft(home) as draft:
         write_sent_batch(draft.path / "batches" / "00000", status, 1, 0, [rows])

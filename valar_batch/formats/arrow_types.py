@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from valar_batch.core.times import date_text, duration_text, time_text, timestamp_text
 
@@ -72,6 +71,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 def kept_array(array: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
     """Give a column as it is kept, with the kept type `kind`. Raises pa.ArrowInvalid."""
     if pa.types.is_run_end_encoded(array.type):
+        import pyarrow.compute as pc
+
         array = pc.run_end_decode(array)
     if isinstance(array, pa.ExtensionArray) and array.type != kind:
         array = array.storage
@@ -86,6 +87,8 @@ def kept_array(array: pa.Array[Any], kind: pa.DataType) -> pa.Array[Any]:
 
 def in_order(views: pa.Array[Any]) -> pa.Array[Any]:
     """Give list views as lists; Arrow's own cast is wrong where views are not in order."""
+    import pyarrow.compute as pc
+
     lengths = pc.fill_null(views.value_lengths(), 0)
     ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([pa.array([0], ends.type), ends])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from valar_batch.core.outcome import OPTIONAL, Outcome
 from valar_batch.core.template import json_text
@@ -312,6 +311,8 @@ def encoded(array: pa.Array[Any], column: Column) -> pa.Array[Any]:
     """Put a column's settled dictionary under its values."""
     if column.dictionary is None:
         return array
+    import pyarrow.compute as pc
+
     kind = column.field.type
     indices = pc.index_in(array, column.dictionary).cast(kind.index_type)
     return pa.DictionaryArray.from_arrays(indices, column.dictionary, ordered=kind.ordered)

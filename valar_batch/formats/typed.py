@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from valar_batch.core.answer_shape import (
     JSON,
@@ -145,6 +144,8 @@ def with_dictionaries(array: pa.Array[Any], shape: Shape) -> pa.Array[Any]:
     """Give the array with every choice as a dictionary of the schema's values."""
     match shape:
         case Choice(values):
+            import pyarrow.compute as pc
+
             dictionary = pa.array(values, pa.string())
             return pa.DictionaryArray.from_arrays(pc.index_in(array, dictionary), dictionary)
         case Array(items):

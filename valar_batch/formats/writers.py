@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
@@ -230,7 +229,7 @@ class DelimitedWriter(TextWriter):
     """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
 
     def _begin(self) -> None:
-        header = [pa.array([column.name]) for column in self._layout.columns]
+        header = [pa.array([column.name], pa.string()) for column in self._layout.columns]
         self._stream.write(delimited_lines(header, self._delimiter))
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
@@ -242,6 +241,8 @@ class DelimitedWriter(TextWriter):
 
 def delimited_lines(columns: Sequence[pa.Array[Any]], delimiter: str) -> pa.Buffer:
     """Write columns of text as records of RFC 4180, with `\\n` as line end."""
+    import pyarrow.compute as pc
+
     large = pa.large_string()
     fields = [quoted(column.cast(large), delimiter) for column in columns]
     lines = pc.binary_join_element_wise(
@@ -254,6 +255,8 @@ def delimited_lines(columns: Sequence[pa.Array[Any]], delimiter: str) -> pa.Buff
 
 def quoted(column: pa.Array[Any], delimiter: str) -> pa.Array[Any]:
     """Quote the texts that need it."""
+    import pyarrow.compute as pc
+
     quote = pa.scalar('"', column.type)
     bare = pa.scalar("", column.type)
     needed = pc.or_(pc.equal(column, bare), pc.match_substring_regex(column, f'["{delimiter}\r\n]'))

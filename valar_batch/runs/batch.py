@@ -128,7 +128,9 @@ class BatchFolder:
         """Give the custom_ids of the requests, in order."""
         ids: list[str] = []
         for rows in self._read([1, 3]):
-            ids += rows.filter(rows["problem"].is_null())["custom_id"].to_pylist()
+            problems = rows["problem"]
+            sent = rows.filter(problems.is_null()) if problems.null_count < rows.num_rows else rows
+            ids += sent["custom_id"].to_pylist()
         return ids
 
     def _read(self, fields: list[int] | None) -> Iterator[pa.RecordBatch]:
