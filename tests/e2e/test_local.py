@@ -65,3 +65,11 @@ def test_a_rehearsal_can_be_slow_and_can_fail(tmp_path, make_cli) -> None:
         statuses.append([json.loads(line)["status"] for line in out.read_text().splitlines()])
     assert statuses[0] == statuses[1]
     assert 5 < statuses[0].count("failed") < 40
+
+
+def test_two_servers_do_not_share_a_state(serve, make_cli) -> None:
+    """A second server on the same home is refused, and says what to do."""
+    valar = serve()
+    done = make_cli(home=valar.home.name)("serve", "--port", "0", code=2)
+    assert "another server is at work on" in done.err
+    assert "VALAR_BATCH_HOME" in done.err

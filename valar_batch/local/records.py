@@ -15,7 +15,7 @@ from valar_batch.local.refusals import refused
 
 ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
-OF_THE_REQUEST = (400, 413, 422)
+OF_THE_REQUEST = (400, 404, 413, 422)
 """The HTTP statuses from elsewhere, as the `code` of an error, that the request is to blame for."""
 
 

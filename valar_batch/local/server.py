@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from filelock import FileLock, Timeout
 
 from valar_batch.errors import UsageError
 from valar_batch.local.app import App
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.sqlite"
+SERVER_LOCK = "server.lock"
 KEY = re.compile(r"[!-~]+")
 KEY_HINT = "any text will do: letters, digits and marks, without spaces"
 GRACE = 10
@@ -145,8 +147,8 @@ def serve(
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM, or `linger` seconds after the last lease.
 
-    Port 0 is any free port; `on_ready` is told the real one, once calls are answered. A port that
-    is taken raises UsageError.
+    Port 0 is any free port; `on_ready` is told the real one, once calls are answered. A port or a
+    state folder that is taken raises UsageError.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,6 +157,7 @@ def serve(
     state.touch(mode=0o600)
     state.chmod(0o600)
     with (
+        only_server(state_folder),
         listen(host, port) as listener,
         contextlib.closing(Store(state)) as store,
     ):
@@ -180,6 +183,20 @@ def serve(
         real_port = listener.getsockname()[1]
         errands = [webhooks.run, source.run]
         Server(config, leases, lambda: on_ready(real_port), errands).run([listener])
+
+
+@contextlib.contextmanager
+def only_server(state_folder: Path) -> Iterator[None]:
+    """Hold a state folder. Two servers on one would each do the work that is begun."""
+    lock = FileLock(state_folder / SERVER_LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        message = f"another server is at work on {state_folder}"
+        hint = "use that one, end it, or give this one a home of its own: VALAR_BATCH_HOME"
+        raise UsageError(message, hint=hint) from None
+    with lock:
+        yield
 
 
 def source_of(settings: Settings, store: Store) -> Source:

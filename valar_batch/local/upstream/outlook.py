@@ -21,7 +21,7 @@ from valar_batch.errors import (
 MOST_TRIES = 6
 """How often a request is tried that the upstream takes and does not finish.
 
-With the pauses in between, some 20 seconds: longer than a server needs to come back from a crash
+With the pauses in between, some 10 seconds: longer than a server needs to come back from a crash
 that one request caused, and short beside the hours that a batch may take.
 """
 
