@@ -20,8 +20,8 @@ from tests.core.bodies import (
     responses_bodies,
     some,
 )
-from valar_batch.core.repairs import repaired
 from valar_batch.core.rules import BATCH_WINDOWS
+from valar_batch.core.translation.repairs import repaired
 from valar_batch.core.validate import check_params
 
 SYSTEM = {"role": "system", "content": "s"}

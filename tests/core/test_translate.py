@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.core.bodies import JUNK, chat_bodies, messages_bodies, responses_bodies
 from valar_batch.core.rules import BATCH_WINDOWS
-from valar_batch.core.translate import from_chat, from_messages, from_responses
+from valar_batch.core.translation.translate import from_chat, from_messages, from_responses
 from valar_batch.core.validate import check_params
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}

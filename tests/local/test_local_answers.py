@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from valar_batch.core.identity import params_hash
 from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.wire import result_line
-from valar_batch.local.answers import MARK, response_object
-from valar_batch.local.fate import fails, settling_delay
+from valar_batch.local.rehearsal.answers import MARK, response_object
+from valar_batch.local.rehearsal.fate import fails, settling_delay
 
 SHAPES = st.one_of(
     st.text(min_size=1),

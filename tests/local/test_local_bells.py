@@ -3,7 +3,7 @@
 import asyncio
 import math
 
-from valar_batch.local.bells import Bells
+from valar_batch.local.state.bells import Bells
 
 
 def test_a_ring_from_another_thread_wakes():

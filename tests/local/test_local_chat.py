@@ -7,9 +7,9 @@ import json
 import pytest
 
 from valar_batch.errors import ApiError
-from valar_batch.local.chat import chunks, completion
-from valar_batch.local.messages import message
-from valar_batch.local.records import StoredRequest, answered
+from valar_batch.local.api.chat import chunks, completion
+from valar_batch.local.api.messages import message
+from valar_batch.local.state.records import StoredRequest, answered
 
 MODEL = "openai/gpt-oss-120b"
 ANSWER = "[rehearsal] an answer would stand here, to: Is it good?"

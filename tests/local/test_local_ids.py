@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valar_batch.core.rules import MAX_BATCH_REQUESTS
-from valar_batch.local.ids import BATCH_PREFIX, PREFIXES, derived_id, item_of, item_response_id
+from valar_batch.local.ids import (
+    BATCH_PREFIX,
+    PREFIXES,
+    derived_id,
+    item_of,
+    item_response_id,
+)
 
 DIGESTS = st.binary(min_size=16, max_size=32)
 COUNTS = st.integers(0, 2**40)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from valar_batch.local.instances import instances_of
+from valar_batch.local.rehearsal.instances import instances_of
 
 SEEDS = [n.to_bytes(16) for n in range(40)]
 

@@ -20,9 +20,9 @@ from uvicorn.server import ServerState
 
 from tests.conftest import COMMAND
 from valar_batch.core.rules import MAX_BATCH_BYTES
-from valar_batch.local.app import trace_of
-from valar_batch.local.connection import HEAD_PATIENCE, Connection
-from valar_batch.local.exchange import MAX_DRAINED
+from valar_batch.local.api.app import trace_of
+from valar_batch.local.api.connection import HEAD_PATIENCE, Connection
+from valar_batch.local.api.exchange import MAX_DRAINED
 
 KEY_REFUSED = {
     "message": "the API key is missing or wrong: send it as Authorization: Bearer <key>",

@@ -12,12 +12,12 @@ import pytest
 from valar_batch.core.identity import params_hash
 from valar_batch.core.wire import Batch
 from valar_batch.errors import NotFound, RequestRefused, StateError
-from valar_batch.local.fate import QUEUED_SHARE, fails, settling_delay
-from valar_batch.local.idempotency import Arrival
+from valar_batch.local.api.intake import NewBatch, Request
 from valar_batch.local.ids import item_response_id
-from valar_batch.local.intake import NewBatch, Request
-from valar_batch.local.records import StoredRequest, Unsettled
-from valar_batch.local.store import Executions, Repeated, Store
+from valar_batch.local.rehearsal.fate import QUEUED_SHARE, fails, settling_delay
+from valar_batch.local.state.idempotency import Arrival
+from valar_batch.local.state.records import StoredRequest, Unsettled
+from valar_batch.local.state.store import Executions, Repeated, Store
 
 RESPONSE_WORDS = {
     "PENDING": "queued",

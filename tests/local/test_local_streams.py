@@ -6,7 +6,7 @@ import json
 import pytest
 
 from valar_batch.errors import ServerFault
-from valar_batch.local.streams import begun, paced
+from valar_batch.local.api.streams import begun, paced
 
 HEADERS = [(b"content-type", b"application/json"), (b"x-request-id", b"req_1")]
 FAULT = ServerFault("it broke", status=500, type="api_error")

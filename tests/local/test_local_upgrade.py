@@ -8,9 +8,9 @@ import pytest
 
 from valar_batch.core.identity import params_hash
 from valar_batch.core.wire import Batch
-from valar_batch.local.idempotency import Arrival
 from valar_batch.local.ids import item_response_id
-from valar_batch.local.store import Executions, Store
+from valar_batch.local.state.idempotency import Arrival
+from valar_batch.local.state.store import Executions, Store
 
 VERSION_1 = """
 BEGIN IMMEDIATE;

@@ -3,7 +3,7 @@
 import pytest
 
 from valar_batch.errors import UnreadableAnswer
-from valar_batch.local.answers import usage
+from valar_batch.local.rehearsal.answers import usage
 from valar_batch.local.upstream.answering import (
     RealAnswer,
     answer_of_completion,

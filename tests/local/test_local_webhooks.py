@@ -14,10 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from valar_batch.local.callbacks import Webhook, webhook_of
-from valar_batch.local.idempotency import Arrival
-from valar_batch.local.intake import NewBatch, Request
-from valar_batch.local.store import Store
+from valar_batch.local.api.intake import NewBatch, Request
+from valar_batch.local.state.callbacks import Webhook, webhook_of
+from valar_batch.local.state.idempotency import Arrival
+from valar_batch.local.state.store import Store
 from valar_batch.local.webhooks import Webhooks
 
 QUICK = {"webhook_pauses": [0.01, 0.02, 0.04]}

@@ -11,7 +11,6 @@ import msgspec
 import orjson
 
 from valar_batch.core.fields import overlaid, same, without_nulls, without_path
-from valar_batch.core.finished import Rewritten, api_of_item, api_of_line, offered
 from valar_batch.core.identity import (
     custom_id_for_row,
     custom_id_for_value,
@@ -23,9 +22,10 @@ from valar_batch.core.outcome import OPTIONAL
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
 from valar_batch.core.recipe import FINISHED, MAY_BE_ABSENT, PROMPTS, Recipe, Source, columns_of
-from valar_batch.core.repairs import INSTRUCTIONS_LEAD, repaired
 from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
 from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
+from valar_batch.core.translation.finished import Rewritten, api_of_item, api_of_line, offered
+from valar_batch.core.translation.repairs import INSTRUCTIONS_LEAD, repaired
 from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
 from valar_batch.errors import UsageError
 

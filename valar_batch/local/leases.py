@@ -12,7 +12,7 @@ from valar_batch.errors import ServerFault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from valar_batch.local.exchange import Receive, Send
+    from valar_batch.local.api.exchange import Receive, Send
 
 
 FIRST_LEASE = 30.0

@@ -21,11 +21,11 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from valar_batch.errors import UsageError
-from valar_batch.local.app import App
-from valar_batch.local.connection import Connection
+from valar_batch.local.api.app import App
+from valar_batch.local.api.connection import Connection
 from valar_batch.local.leases import Leases
 from valar_batch.local.source import Rehearsals
-from valar_batch.local.store import Store
+from valar_batch.local.state.store import Store
 from valar_batch.local.webhooks import PATIENCE, PAUSES, Webhooks
 
 if TYPE_CHECKING:

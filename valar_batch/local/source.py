@@ -11,7 +11,7 @@ from valar_batch.core.prices import shipped_prices
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-    from valar_batch.local.records import StoredRequest
+    from valar_batch.local.state.records import StoredRequest
 
 
 class Source(Protocol):

@@ -14,17 +14,23 @@ import time
 from typing import TYPE_CHECKING
 
 from valar_batch import __version__
-from valar_batch.local.callbacks import due_callbacks, next_due, put_off, strike_off, webhook_of
-from valar_batch.local.records import response_json
-from valar_batch.local.store import CALLBACKS
+from valar_batch.local.state.callbacks import (
+    due_callbacks,
+    next_due,
+    put_off,
+    strike_off,
+    webhook_of,
+)
+from valar_batch.local.state.records import response_json
+from valar_batch.local.state.store import CALLBACKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import httpx
 
-    from valar_batch.local.callbacks import Callback, Webhook
-    from valar_batch.local.store import Store
+    from valar_batch.local.state.callbacks import Callback, Webhook
+    from valar_batch.local.state.store import Store
 
 logger = logging.getLogger(__name__)
 

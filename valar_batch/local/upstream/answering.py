@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.statuses import Status, remote_status
 from valar_batch.errors import UnreadableAnswer
-from valar_batch.local.answers import usage
+from valar_batch.local.rehearsal.answers import usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,8 @@ from valar_batch.local.upstream.workers import Workers
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-    from valar_batch.local.records import StoredRequest
-    from valar_batch.local.store import Store
+    from valar_batch.local.state.records import StoredRequest
+    from valar_batch.local.state.store import Store
     from valar_batch.local.upstream.settings import UpstreamSettings
 
 

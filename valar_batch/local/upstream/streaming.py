@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.outcome import output_text
 from valar_batch.errors import UnreadableAnswer
-from valar_batch.local.chat import chat_calls, reasoning_text, refusal_text
+from valar_batch.local.api.chat import chat_calls, reasoning_text, refusal_text
 from valar_batch.local.upstream.answering import reasoning_in, text_or
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from valar_batch.local.chat import Output
+    from valar_batch.local.api.chat import Output
 
 Delta = dict[str, Any]
 

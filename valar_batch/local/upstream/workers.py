@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from valar_batch.core.statuses import Status
-from valar_batch.local.answers import response_object
-from valar_batch.local.chat import chat_calls, chunk, finish_reason, head, usage_chunk
+from valar_batch.local.api.chat import chat_calls, chunk, finish_reason, head, usage_chunk
 from valar_batch.local.ids import CHAT, PREFIXES
-from valar_batch.local.records import ANY_OBJECT, answered
-from valar_batch.local.store import NEW_WORK
+from valar_batch.local.rehearsal.answers import response_object
+from valar_batch.local.state.records import ANY_OBJECT, answered
+from valar_batch.local.state.store import NEW_WORK
 from valar_batch.local.upstream.answering import RealAnswer, failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 
-    from valar_batch.local.records import StoredRequest, Unsettled
-    from valar_batch.local.store import Store
+    from valar_batch.local.state.records import StoredRequest, Unsettled
+    from valar_batch.local.state.store import Store
     from valar_batch.local.upstream.forwarder import Forwarder
 
     Chunk = dict[str, Any]

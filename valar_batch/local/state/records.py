@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,14 +10,28 @@ import msgspec
 from valar_batch.core.outcome import error_text
 from valar_batch.core.statuses import Status
 from valar_batch.errors import ServerFault
-from valar_batch.local.answers import response_object
-from valar_batch.local.exchange import JSON
 from valar_batch.local.refusals import refused
+from valar_batch.local.rehearsal.answers import response_object
 
 ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 OF_THE_REQUEST = (400, 404, 413, 422)
 """The HTTP statuses from elsewhere, as the `code` of an error, that the request is to blame for."""
+
+
+class Request(NamedTuple):
+    """A request of a batch that has passed every check; `params` are the bytes as they came."""
+
+    custom_id: str
+    params: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """The body of `POST /v1/batches`."""
+
+    requests: list[Request]
+    label: str | None
 
 
 class StoredRequest(NamedTuple):
@@ -56,7 +71,7 @@ def response_json(request: StoredRequest) -> bytes:
     """Give the response object of a request of `/v1/responses` as JSON."""
     if request.answer is not None:
         return request.answer
-    return JSON.encode(
+    return msgspec.json.encode(
         response_object(
             ANY_OBJECT.decode(request.params),
             request.params_hash,

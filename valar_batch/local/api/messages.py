@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.outcome import output_text
-from valar_batch.core.translate import from_messages
-from valar_batch.local.chat import refusal_text
+from valar_batch.core.translation.translate import from_messages
+from valar_batch.local.api.chat import refusal_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.bodies import is_default, translated
-from valar_batch.core.chat_body import CHAT, CHAT_DEFAULTS, CHAT_HINTS
-from valar_batch.core.messages_body import (
+from valar_batch.core.translation.bodies import is_default, translated
+from valar_batch.core.translation.chat import CHAT, CHAT_DEFAULTS, CHAT_HINTS
+from valar_batch.core.translation.message_items import system_message
+from valar_batch.core.translation.messages import (
     MESSAGES,
     MESSAGES_DEFAULTS,
     MESSAGES_HINTS,
     led_by,
 )
-from valar_batch.core.messages_items import system_message
-from valar_batch.core.repairs import Repairing
-from valar_batch.core.rewriting import Translation
+from valar_batch.core.translation.repairs import Repairing
+from valar_batch.core.translation.rewriting import Translation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,10 +20,10 @@ from valar_batch.core.answer_schema import compiled
 from valar_batch.core.json_schema import referred
 from valar_batch.core.template import json_text
 from valar_batch.errors import UsageError
-from valar_batch.local.draws import Draws
-from valar_batch.local.merging import merged, types_of
-from valar_batch.local.patterns import Pattern, TooHard
-from valar_batch.local.scalars import (
+from valar_batch.local.rehearsal.draws import Draws
+from valar_batch.local.rehearsal.merging import merged, types_of
+from valar_batch.local.rehearsal.patterns import Pattern, TooHard
+from valar_batch.local.rehearsal.scalars import (
     BOUNDS,
     NoNumber,
     fitting_number,

@@ -16,11 +16,6 @@ import msgspec
 
 from valar_batch.core.identity import params_hash
 from valar_batch.core.wire import Batch
-from valar_batch.local.bells import Bells
-from valar_batch.local.callbacks import owe_for_items, owe_for_single, set_due, webhook_of
-from valar_batch.local.database import Database
-from valar_batch.local.fate import QUEUED_SHARE, fails, settling_delay
-from valar_batch.local.idempotency import find_reserved, reserve
 from valar_batch.local.ids import (
     BATCH_PREFIX,
     PREFIXES,
@@ -29,15 +24,20 @@ from valar_batch.local.ids import (
     item_of,
     item_response_id,
 )
-from valar_batch.local.records import StoredRequest, Unsettled
 from valar_batch.local.refusals import not_found, refuse
+from valar_batch.local.rehearsal.fate import QUEUED_SHARE, fails, settling_delay
+from valar_batch.local.state.bells import Bells
+from valar_batch.local.state.callbacks import owe_for_items, owe_for_single, set_due, webhook_of
+from valar_batch.local.state.database import Database
+from valar_batch.local.state.idempotency import find_reserved, reserve
+from valar_batch.local.state.records import StoredRequest, Unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from valar_batch.local.idempotency import Arrival
-    from valar_batch.local.intake import NewBatch, Request
+    from valar_batch.local.state.idempotency import Arrival
+    from valar_batch.local.state.records import NewBatch, Request
 
 NEW_WORK = "new work"
 """The bell that rings when something unsettled was added."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.errors import ApiError
-from valar_batch.local.exchange import JSON, envelope
+from valar_batch.local.api.exchange import JSON, envelope
 from valar_batch.local.leases import disconnected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from valar_batch.local.exchange import Headers, Receive, Send
+    from valar_batch.local.api.exchange import Headers, Receive, Send
 
     Events = AsyncGenerator[Any, None]
     """JSON values, as they come."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.rewriting import alone_as_text
 from valar_batch.core.rules.shared import TEXT_AND_IMAGES
 from valar_batch.core.template import json_text
+from valar_batch.core.translation.rewriting import alone_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from valar_batch.core.rewriting import Rewriting
+    from valar_batch.core.translation.rewriting import Rewriting
 
 
 def system_message(system: Any) -> dict[str, Any] | None:

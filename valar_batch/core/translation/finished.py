@@ -6,8 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.problems import Problem
-from valar_batch.core.repairs import repaired
-from valar_batch.core.translate import Translation, from_chat, from_messages, from_responses
+from valar_batch.core.translation.repairs import repaired
+from valar_batch.core.translation.translate import (
+    Translation,
+    from_chat,
+    from_messages,
+    from_responses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

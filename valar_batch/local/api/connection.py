@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from valar_batch.local.exchange import envelope, fresh_headers
+from valar_batch.local.api.exchange import envelope, fresh_headers
 from valar_batch.local.refusals import refused
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from valar_batch.core.prices import BYTES_PER_TOKEN
 from valar_batch.core.template import json_text
 from valar_batch.local.ids import digits_of
-from valar_batch.local.instances import instances_of
-from valar_batch.local.scalars import MARK
+from valar_batch.local.rehearsal.instances import instances_of
+from valar_batch.local.rehearsal.scalars import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

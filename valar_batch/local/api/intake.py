@@ -5,8 +5,7 @@ The rules are those of `core.rules`; here they meet bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -15,10 +14,11 @@ from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import BATCH_WINDOWS, CHAT, MESSAGES, RESPONSES
 from valar_batch.core.rules.batch import ENVELOPE, ITEM
 from valar_batch.core.validate import check_body, nearest, single_windows
-from valar_batch.local.chat import chat_params
-from valar_batch.local.exchange import JSON
-from valar_batch.local.messages import message_params
+from valar_batch.local.api.chat import chat_params
+from valar_batch.local.api.exchange import JSON
+from valar_batch.local.api.messages import message_params
 from valar_batch.local.refusals import refuse
+from valar_batch.local.state.records import NewBatch, Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -38,21 +38,6 @@ ANY = msgspec.json.Decoder()
 CHECK_ENVELOPE, CHECK_ITEM = check_of(ENVELOPE), check_of(ITEM)
 SINGLE = {surface.path: surface for surface in (RESPONSES, CHAT, MESSAGES)}
 """The surfaces that answer one request, by their path."""
-
-
-class Request(NamedTuple):
-    """A request of a batch that has passed every check; `params` are the bytes as they came."""
-
-    custom_id: str
-    params: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class NewBatch:
-    """The body of `POST /v1/batches`."""
-
-    requests: list[Request]
-    label: str | None
 
 
 def shipped_models() -> Collection[str]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.bodies import dropped, kept, to
-from valar_batch.core.messages_items import block_items, without_cache
-from valar_batch.core.rewriting import Rewriting
 from valar_batch.core.rules import WINDOW_FIELD
+from valar_batch.core.translation.bodies import dropped, kept, to
+from valar_batch.core.translation.message_items import block_items, without_cache
+from valar_batch.core.translation.rewriting import Rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valar_batch.core.bodies import Handler
+    from valar_batch.core.translation.bodies import Handler
 
 
 def led_by(system: dict[str, Any] | None) -> Handler:

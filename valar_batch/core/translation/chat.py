@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.bodies import dropped, kept, to, unsaid
-from valar_batch.core.rewriting import UNNEEDED, Rewriting, chat_choice, chat_format
 from valar_batch.core.rules import LOGPROBS, WINDOW_FIELD
+from valar_batch.core.translation.bodies import dropped, kept, to, unsaid
+from valar_batch.core.translation.rewriting import UNNEEDED, Rewriting, chat_choice, chat_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valar_batch.core.bodies import Handler
+    from valar_batch.core.translation.bodies import Handler
 
 
 def chat_messages(rewriting: Rewriting, name: str, value: Any) -> None:

@@ -8,12 +8,12 @@ import uuid
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.local.patterns import Pattern, TooHard
+from valar_batch.local.rehearsal.patterns import Pattern, TooHard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from valar_batch.local.draws import Draws
+    from valar_batch.local.rehearsal.draws import Draws
 
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 SPAN = 100

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.fields import set_path
-from valar_batch.core.rewriting import Rewriting
+from valar_batch.core.translation.rewriting import Rewriting
 from valar_batch.core.validate import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from valar_batch.core.rewriting import Translation
+    from valar_batch.core.translation.rewriting import Translation
 
     Handler = Callable[[Rewriting, str, Any], None]
 

@@ -25,9 +25,9 @@ from valar_batch import __version__
 from valar_batch.core.identity import key_fingerprint
 from valar_batch.core.rules import DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT
 from valar_batch.errors import ApiError, ServerFault, UsageError
-from valar_batch.local.absent import absent
-from valar_batch.local.chat import chunks, completion, wants_stream, wants_usage
-from valar_batch.local.exchange import (
+from valar_batch.local.api.absent import absent
+from valar_batch.local.api.chat import chunks, completion, wants_stream, wants_usage
+from valar_batch.local.api.exchange import (
     Answer,
     Call,
     Incoming,
@@ -37,25 +37,25 @@ from valar_batch.local.exchange import (
     ok,
     reply,
 )
-from valar_batch.local.idempotency import Arrival
+from valar_batch.local.api.intake import decode, read_batch, single_params
+from valar_batch.local.api.messages import message
+from valar_batch.local.api.streams import Stream, begun, paced
 from valar_batch.local.ids import CHAT
-from valar_batch.local.intake import decode, read_batch, single_params
-from valar_batch.local.messages import message
-from valar_batch.local.records import ANY_OBJECT, answered, response_json
 from valar_batch.local.refusals import refuse
-from valar_batch.local.streams import Stream, begun, paced
+from valar_batch.local.state.idempotency import Arrival
+from valar_batch.local.state.records import ANY_OBJECT, answered, response_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from valar_batch.core.wire import Batch
-    from valar_batch.local.exchange import Message, Receive, Send
+    from valar_batch.local.api.exchange import Message, Receive, Send
+    from valar_batch.local.api.streams import Events
     from valar_batch.local.leases import Leases
-    from valar_batch.local.records import StoredRequest
     from valar_batch.local.server import Settings
     from valar_batch.local.source import Source
-    from valar_batch.local.store import Store
-    from valar_batch.local.streams import Events
+    from valar_batch.local.state.records import StoredRequest
+    from valar_batch.local.state.store import Store
 
     Handler = Callable[[Call], Awaitable[Answer | Stream]]
 

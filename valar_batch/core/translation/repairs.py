@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.fields import overlaid, set_path
-from valar_batch.core.rewriting import (
+from valar_batch.core.translation.rewriting import (
     UNNEEDED,
     Rewriting,
     chat_choice,
@@ -20,7 +20,7 @@ from valar_batch.core.validate import ABSENT, lookup
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from valar_batch.core.rewriting import Translation
+    from valar_batch.core.translation.rewriting import Translation
 
 
 def repaired(params: Mapping[str, Any]) -> Translation:

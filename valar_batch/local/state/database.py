@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from valar_batch.errors import StateError
-from valar_batch.local.schema import SCHEMA, UPGRADES, VERSION
+from valar_batch.local.state.schema import SCHEMA, UPGRADES, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from valar_batch.core.fields import overlaid
 from valar_batch.core.outcome import items_of, output_text, tool_calls
-from valar_batch.core.translate import from_chat
-from valar_batch.local.answers import split_tokens
+from valar_batch.core.translation.translate import from_chat
+from valar_batch.local.rehearsal.answers import split_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

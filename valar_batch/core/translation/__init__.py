@@ -1,0 +1,1 @@
+"""Bodies of other APIs, and bodies with mistakes, as Responses params."""

@@ -1,0 +1,1 @@
+"""The API as the local Valar serves it: HTTP, endpoints, surfaces."""

@@ -1,0 +1,1 @@
+"""Rehearsal answers: what is made up, and what becomes of a request."""

@@ -1,0 +1,1 @@
+"""The local Valar's memory, in SQLite."""
