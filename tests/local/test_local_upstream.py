@@ -281,7 +281,7 @@ def test_faults_that_stay_in_a_chat(make_upstream, forward):
         answers = {name: chat(client, name, **options) for name in FATAL}
         statuses = {name: answer.status_code for name, answer in answers.items()}
         assert statuses == {
-            name: 400 if code in (400, 422) else 500 for name, (_, _, code) in FATAL.items()
+            name: 400 if code in (400, 404, 422) else 500 for name, (_, _, code) in FATAL.items()
         }
         assert all(list(answer.json()) == ["error"] for answer in answers.values())
     assert answers["a"].json()["error"]["message"] == "the upstream answered 400: too long"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.checks import check_of, within
+from valar_batch.core.checks import check_of, shorten, within
 from valar_batch.core.images import check_images, check_sources
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
@@ -134,7 +134,7 @@ def check_tool_choice(chosen: Any, tools: Any) -> Sequence[Problem]:
         kind, name = wanted = called(chosen)
         if isinstance(name, str) and wanted not in given:
             names = ", ".join(sorted(str(each) for _, each in given)) or "no tools"
-            message = f"there is no {kind} tool {name!r}"
+            message = f"there is no {kind} tool {shorten(name)}"
             return [Problem("unknown tool", "tool_choice", message, f"there are {names}")]
     elif chosen == "required" and not given:
         message = "a tool must be called, and none is given"

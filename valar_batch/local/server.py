@@ -188,7 +188,7 @@ def serve(
 @contextlib.contextmanager
 def only_server(state_folder: Path) -> Iterator[None]:
     """Hold a state folder. Two servers on one would each do the work that is begun."""
-    lock = FileLock(state_folder / SERVER_LOCK)
+    lock = FileLock(state_folder / SERVER_LOCK, mode=0o600)
     try:
         lock.acquire(blocking=False)
     except Timeout:

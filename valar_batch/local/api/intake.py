@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from valar_batch.core.checks import check_of
+from valar_batch.core.checks import check_of, shorten
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import BATCH_WINDOWS, CHAT, MESSAGES, RESPONSES
 from valar_batch.core.rules.batch import ENVELOPE, ITEM
@@ -115,7 +115,7 @@ def check(
     name = params["model"]
     if name not in served:
         near = nearest(name, tuple(served)) or "GET /models lists what is"
-        refuse(f"model {name!r} is not served here: {near}", join(where, "model"))
+        refuse(f"model {shorten(name)} is not served here: {near}", join(where, "model"))
 
 
 def refuse_first(problems: Iterable[Problem], where: str) -> None:
