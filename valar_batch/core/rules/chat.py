@@ -6,8 +6,8 @@ Source: API reference, Chat Completions.
 from __future__ import annotations
 
 from valar_batch.core.rules.shared import (
-    ANY_OBJECT,
     ANYTHING,
+    CALLS,
     CUSTOM,
     DETAIL,
     EFFORT,
@@ -18,6 +18,7 @@ from valar_batch.core.rules.shared import (
     NAMED,
     NULL,
     ONLY_TOOLS,
+    ROLE,
     SERVER_TOOLS,
     SERVICE_TIER,
     STORE,
@@ -66,16 +67,9 @@ PARTS = Kinds(
 
 MESSAGE = Object(
     (
-        Field(
-            "role",
-            choice("system", "user", "assistant", "tool", "function", "developer"),
-            required=True,
-        ),
+        ROLE,
         Field("content", either(TEXT, NULL, Array(PARTS))),
-        Field("name", TEXT),
-        Field("tool_calls", Array(ANY_OBJECT)),
-        Field("tool_call_id", TEXT),
-        Field("function_call", ANY_OBJECT),
+        *CALLS,
     )
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from valar_batch.core.rules.shared import (
     ANY_OBJECT,
     ANYTHING,
+    CALLS,
     CUSTOM,
     DETAIL,
     EFFORT,
@@ -19,6 +20,7 @@ from valar_batch.core.rules.shared import (
     NAMED,
     NULL,
     ONLY_TOOLS,
+    ROLE,
     SERVER_TOOLS,
     SERVICE_TIER,
     STORE,
@@ -75,17 +77,10 @@ CONTENT = either(TEXT, Array(PARTS, shortest=1))
 
 MESSAGE = Object(
     (
-        Field(
-            "role",
-            choice("system", "user", "assistant", "tool", "function", "developer"),
-            required=True,
-        ),
+        ROLE,
         Field("content", CONTENT, required=True),
         TYPE,
-        Field("name", TEXT),
-        Field("tool_calls", Array(ANY_OBJECT)),
-        Field("tool_call_id", TEXT),
-        Field("function_call", ANY_OBJECT),
+        *CALLS,
         # What a message of an earlier answer has beside these.
         Field("id", ANYTHING),
         Field("status", ANYTHING),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from valar_batch.core.rules.limits import WINDOW_FIELD
 from valar_batch.core.shapes import (
     Anything,
+    Array,
     Field,
     Flag,
     Null,
@@ -58,6 +59,17 @@ METADATA = Field(
 EFFORT = choice("none", "minimal", "low", "medium", "high", "xhigh")
 DETAIL = Field("detail", choice("auto", "low", "high"))
 TEXT_AND_IMAGES = "text, and images on multimodal models, are taken"
+
+ROLE = Field(
+    "role", choice("system", "user", "assistant", "tool", "function", "developer"), required=True
+)
+CALLS = (
+    Field("name", TEXT),
+    Field("tool_calls", Array(ANY_OBJECT)),
+    Field("tool_call_id", TEXT),
+    Field("function_call", ANY_OBJECT),
+)
+"""What a message of chat may have beside its content; Responses takes it, too."""
 
 TOOL_NAME = Field("name", NAME, required=True, hint="a tool needs its name")
 FUNCTION = Object(
