@@ -5,7 +5,15 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-ABSENT = object()
+
+class Absent:
+    """What says that a field is left out; its name is the same in every process."""
+
+    def __repr__(self):
+        return "absent"
+
+
+ABSENT = Absent()
 """As the value of a field in a change: the field is left out."""
 
 TEXT_MODEL = "zai-org/GLM-5.1-FP8"

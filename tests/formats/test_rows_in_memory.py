@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from tests.formats.test_rows_in import read, said
+from valar_batch.core.checks import article
 from valar_batch.core.problems import Problem
 from valar_batch.core.template import decode_json
-from valar_batch.core.validate import article
 from valar_batch.errors import InputError, UsageError
 from valar_batch.formats.readers import open_input
 
