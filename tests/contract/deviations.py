@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.contract import chat as chats
+from tests.contract import responses
+
 Call = tuple[str, str, object]
 """Method, path under the base URL, and body."""
 
@@ -338,7 +341,27 @@ AMENDMENTS = (
 SINGLES = ("POST /responses", "POST /chat/completions", "POST /messages")
 POSTS = (*SINGLES, "POST /batches")
 
+ITEM = r"(requests\.\d+\.params\.)?"
+RULED = (r"tools(\..*)?", r"tool_choice(\..*)?", r"include(\..*)?", "service_tier")
+"""Fields that are taken, each with rules of its own."""
+
 REFUSALS = (
+    Refusal(
+        what="fields of Responses that are not described",
+        reason="Any field beside the described ones is allowed; the contract refuses some, and has "
+        "rules for others.",
+        operations=("POST /responses", "POST /batches"),
+        param=f"{ITEM}({'|'.join((*responses.ELSEWHERE, *RULED))})",
+        witness=(response(instructions="Be brief."),),
+    ),
+    Refusal(
+        what="fields of Chat Completions that are not described",
+        reason="Any field beside the described ones is allowed; the contract refuses some, and has "
+        "rules for others.",
+        operations=("POST /chat/completions",),
+        param="|".join((*chats.ELSEWHERE, *RULED)),
+        witness=(chat(seed=1),),
+    ),
     Refusal(
         what="an idempotency key with another body",
         reason="What was sent before is not the description's to say; an empty key is no key.",

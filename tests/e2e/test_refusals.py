@@ -15,7 +15,7 @@ GOOD = ("--model", MODEL, "--prompt", "{{ a }}")
 @pytest.mark.parametrize(
     ("name", "content", "arguments", "code", "said"),
     [
-        ("in.csv", "a\nx\n", ("--prompt", "{{ a }}"), 2, ["no model is given", "--model"]),
+        ("in.csv", "a\nx\n", ("--prompt", "{{ a }}"), 2, ["model: it is missing", "give --model"]),
         ("in.csv", "a\nx\n", ("--model", MODEL), 2, ["no --prompt", "the columns are: a"]),
         ("in.csv", "a\nx\n", (*GOOD, "--window", "asap"), 2, ["'asap' is not allowed", "standard"]),
         ("in.csv", "a\nx\n", (*GOOD, "--window", "soon"), 2, ["'soon' is not allowed"]),
@@ -58,7 +58,12 @@ GOOD = ("--model", MODEL, "--prompt", "{{ a }}")
             '{"custom_id":"i","params":{"model":"m","messages":[]}}\n',
             (),
             6,
-            ["messages: Valar does not take it", "use input", "no input is given"],
+            [
+                "messages: Valar does not take it",
+                "use input",
+                "input: it is missing",
+                "or --fix mends it",
+            ],
         ),
         ("in.parquet", "PAR1 is not enough", GOOD, 6, ["in.parquet", "Parquet"]),
         ("in.bin", "what is this", GOOD, 6, ["in.bin", "--input-format"]),

@@ -334,7 +334,7 @@ class Renderer:
             self.models[model] += 1
 
     def _offered(self, problems: list[Problem]) -> list[Problem]:
-        return problems if self.recipe.fix else offered(problems)
+        return offered(problems, fix=self.recipe.fix)
 
     def _parsed(self, text: str, name: str) -> Any:
         try:

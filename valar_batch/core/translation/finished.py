@@ -97,11 +97,14 @@ def meet(path: str, other: str) -> bool:
     return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
 
 
-def offered(problems: list[Problem]) -> list[Problem]:
-    """Give problems with the hint that `--fix` mends those that have one right answer."""
-    return [
-        replace(problem, hint="; or ".join(filter(None, (problem.hint, "--fix mends it"))))
-        if problem.fixable
-        else problem
-        for problem in problems
-    ]
+def offered(problems: list[Problem], *, fix: bool) -> list[Problem]:
+    """Give problems with the hints that only the client has: its options that would help."""
+    return [replace(problem, hint=hint_for(problem, fix=fix)) for problem in problems]
+
+
+def hint_for(problem: Problem, *, fix: bool) -> str:
+    """Say what to do: with `fix`, what could be mended has been."""
+    if problem.kind == "missing field" and problem.field.rpartition(".")[2] == "model":
+        return "give --model"
+    mended = "--fix mends it" if problem.fixable and not fix else ""
+    return "; or ".join(filter(None, (problem.hint, mended)))
