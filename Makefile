@@ -11,8 +11,9 @@ UPSTREAM := .venv-upstream
 demo: $(VENV)/.run-ready  ## the main job on a sample, against the local Valar
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh samples/demo.sh
 
+# One worker more than there are cores: the tests wait for the commands that they start.
 test: $(VENV)/.dev-ready  ## the tests
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc || echo 2) + 1)) --dist=worksteal
 
 upstream: $(UPSTREAM)/.ready  ## an OpenAI-compatible server for the tests of serve --upstream
 
