@@ -55,6 +55,7 @@ def text_check(shape: Text) -> Check:
     """Check a string."""
     shortest, longest, pattern = shape.shortest, shape.longest, shape.pattern
     choices, barred = frozenset(shape.choices), frozenset(shape.barred)
+    is_any = not choices and not barred and longest is None and pattern is None
     if shape == Text():
         return lambda value: FINE if isinstance(value, str) else wrong_type(value, shape)
 
@@ -63,6 +64,8 @@ def text_check(shape: Text) -> Check:
             return wrong_type(value, shape)
         if len(value) < shortest:
             return [Problem("empty", "", "it is empty text")]
+        if is_any:
+            return FINE
         if choices and value not in choices:
             message = f"{shorten(value)} is not one of {', '.join(shape.choices)}"
             return [Problem("not allowed", "", message)]
@@ -183,10 +186,10 @@ def rest_check(shape: Object) -> Check | None:
     return lambda _: (unknown,)
 
 
-def field_check(field: Field | Refused) -> Check:
-    """Check one field of an object."""
+def field_check(field: Field | Refused) -> Check | None:
+    """Check one field of an object; None takes any value."""
     if isinstance(field, Field):
-        return check_of(field.shape)
+        return None if isinstance(field.shape, Anything) else check_of(field.shape)
     hint, fixable = field.hint, field.fixable
     refusal = Problem("refused field", "", "Valar does not take it", hint, fixable=fixable)
     return lambda _: (refusal,)

@@ -34,8 +34,8 @@ ANY_OBJECT = Object((), rest=ANYTHING)
 NULL = Null()
 TEXT = Text()
 NAME = Text(shortest=1)
-TYPE = Field("type", TEXT)
-"""The kind of an object that is told from others by it."""
+TYPE = Field("type", ANYTHING)
+"""The kind of an object that is told from others by it: whoever tells them has looked at it."""
 
 MODEL = Field("model", NAME, required=True, hint="name a model")
 TEMPERATURE = Field("temperature", either(Number(0, 2), NULL))
