@@ -73,12 +73,17 @@ def check_items(items: Any) -> list[Problem]:
             problems += within(f"requests.{position}.params", found)
         custom_id = item.get("custom_id") if isinstance(item, dict) else None
         if isinstance(custom_id, str):
-            before = positions.setdefault(custom_id, position)
-            if before != position:
-                message = f"{custom_id!r} is the custom_id of requests.{before} too"
-                where = f"requests.{position}.custom_id"
-                problems.append(Problem("duplicate id", where, message))
+            problems += check_unique(custom_id, position, positions)
     return problems
+
+
+def check_unique(custom_id: str, position: int, positions: dict[str, int]) -> Sequence[Problem]:
+    """Check that an id is new in its batch; `positions` are those of the ids so far, kept here."""
+    before = positions.setdefault(custom_id, position)
+    if before == position:
+        return ()
+    message = f"{custom_id!r} is the custom_id of requests.{before} too"
+    return [Problem("duplicate id", f"requests.{position}.custom_id", message)]
 
 
 def check_input(value: Any, model: object = None) -> list[Problem]:

@@ -7,14 +7,12 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from valar_batch.core.rules import BATCH_ENDPOINT
+from valar_batch.core import rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RESPONSES = BATCH_ENDPOINT
-CHAT = "/v1/chat/completions"
-MESSAGES = "/v1/messages"
+RESPONSES, CHAT, MESSAGES = rules.RESPONSES.path, rules.CHAT.path, rules.MESSAGES.path
 PREFIXES: Mapping[str, str] = MappingProxyType(
     {RESPONSES: "resp_", CHAT: "chatcmpl-", MESSAGES: "msg_"}
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from valar_batch.core import rules
 from valar_batch.core.problems import Problem
 from valar_batch.core.translation.repairs import repaired
 from valar_batch.core.translation.translate import (
@@ -17,7 +18,7 @@ from valar_batch.core.translation.translate import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-RESPONSES, CHAT, MESSAGES = "/v1/responses", "/v1/chat/completions", "/v1/messages"
+RESPONSES, CHAT, MESSAGES = rules.RESPONSES.path, rules.CHAT.path, rules.MESSAGES.path
 
 TRANSLATIONS: Mapping[str, Callable[[Mapping[str, Any]], Translation]] = {
     RESPONSES: from_responses,

@@ -40,7 +40,7 @@ from valar_batch.local.api.exchange import (
 from valar_batch.local.api.intake import decode, read_batch, single_params
 from valar_batch.local.api.messages import message
 from valar_batch.local.api.streams import Stream, begun, paced
-from valar_batch.local.ids import CHAT
+from valar_batch.local.ids import CHAT, MESSAGES, RESPONSES
 from valar_batch.local.refusals import refuse
 from valar_batch.local.state.idempotency import Arrival
 from valar_batch.local.state.records import ANY_OBJECT, answered, response_json
@@ -97,9 +97,9 @@ class App:
         self._keys = {key.encode(): key_fingerprint(key, store.salt) for key in settings.api_keys}
         self._at_fixed_paths: dict[str, dict[str, Handler]] = {
             "/v1/batches": {"GET": self._list, "POST": self._create_batch},
-            "/v1/responses": {"POST": self._create_response},
-            "/v1/chat/completions": {"POST": self._create_completion},
-            "/v1/messages": {"POST": self._create_message},
+            RESPONSES: {"POST": self._create_response},
+            CHAT: {"POST": self._create_completion},
+            MESSAGES: {"POST": self._create_message},
             "/v1/models": {"GET": self._models},
             "/local/executions": {"GET": self._executions},
             "/local/settings": {"POST": self._change_settings},

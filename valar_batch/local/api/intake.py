@@ -13,7 +13,7 @@ from valar_batch.core.checks import check_of, shorten
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.rules import BATCH_WINDOWS, CHAT, MESSAGES, RESPONSES
 from valar_batch.core.rules.batch import ENVELOPE, ITEM
-from valar_batch.core.validate import check_body, nearest, single_windows
+from valar_batch.core.validate import check_body, check_unique, nearest, single_windows
 from valar_batch.local.api.chat import chat_params
 from valar_batch.local.api.exchange import JSON
 from valar_batch.local.api.messages import message_params
@@ -60,12 +60,7 @@ def read_batch(body: Source, served: Collection[str] | None = None) -> NewBatch:
     positions: dict[str, int] = {}
     for position, item in enumerate(items or ()):
         request = read_request(item, f"requests.{position}", served)
-        before = positions.setdefault(request.custom_id, position)
-        if before != position:
-            refuse(
-                f"{request.custom_id!r} is the custom_id of requests.{before} too",
-                f"requests.{position}.custom_id",
-            )
+        refuse_first(check_unique(request.custom_id, position, positions), "")
         requests.append(request)
     return NewBatch(requests, frame.get("label"))
 
