@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from valar_batch.errors import StateError, UsageError
@@ -171,13 +171,14 @@ def check_columns(run: Run, choice: Choice) -> None:
 
 @dataclass(slots=True)
 class Session:
-    """Work on a run at its target; `run` is set as soon as there is one."""
+    """Work on a run at its target; `run` is set, and in use, as soon as there is one."""
 
     home: Home
     connection: Connection
     valar: Valar
     report: Reporter
     run: Run | None = None
+    _end: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @classmethod
     @contextlib.contextmanager
@@ -190,7 +191,16 @@ class Session:
             connected(target, home, api_key) as connection,
             calling(connection, report) as valar,
         ):
-            yield cls(home, connection, valar, report, run)
+            session = cls(home, connection, valar, report)
+            with session._end:
+                if run is not None:
+                    session.take_up(run)
+                yield session
+
+    def take_up(self, run: Run) -> None:
+        """Work on a run from now on."""
+        self.run = run
+        self._end.enter_context(run.in_use())
 
     def submit(
         self,
@@ -204,7 +214,7 @@ class Session:
         from valar_batch.flow.submit import submit
 
         def placed(run: Run) -> None:
-            self.run = run
+            self.take_up(run)
             announce(run)
 
         key = self.home.fingerprint(self.connection.api_key)

@@ -81,6 +81,7 @@ def command(
     check_output(out, [run], overwrite=output.overwrite)
     rows, shown = rows_given(run, input_path, id_column, input_format), run
     with ExitStack() as stack:
+        stack.enter_context(run.in_use())
         if rows is not None:
             with reporting(screen.progress, quiet=screen.quiet) as report:
                 shown = stack.enter_context(with_input(run, rows, home, report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import threading
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from valar_batch.core.identity import parse_label
-from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, before_sending
+from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Send, before_sending
 from valar_batch.errors import (
     ApiError,
     BillingRefused,
@@ -21,6 +22,7 @@ from valar_batch.errors import (
     StateError,
 )
 from valar_batch.flow.events import Sending, in_use
+from valar_batch.locks import Abandoned
 from valar_batch.runs.records import now
 from valar_batch.runs.run import UNSENT
 
@@ -121,18 +123,12 @@ class Sender:
 
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._report(in_use(batch.read().title))):
+        waiting = in_use(batch.read().title, self._report)
+        with contextlib.suppress(Abandoned), batch.writing(waiting, self.stop):
             record = batch.read()
             if record.state not in UNSENT or self.stop.is_set():
                 return
-            step = before_sending(
-                record.state,
-                found=self._found(batch, record),
-                same_key=record.key in (None, self._key),
-                intent_age=now() - (record.intent_at or now()),
-                resend=self._resend,
-            )
-            match step:
+            match self._step(batch, record):
                 case Adopt(batch_id):
                     batch.mark_submitted(batch_id, adopted=True)
                     self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
@@ -146,6 +142,25 @@ class Sender:
                 case _:
                     self._post(batch)
                     self._advance(batches=1, posted=1)
+
+    def _step(self, batch: BatchFolder, record: BatchRecord) -> Adopt | Doubt | Send:
+        def look() -> Adopt | Doubt | Send:
+            return before_sending(
+                record.state,
+                found=self._found(batch, record),
+                same_key=record.key in (None, self._key),
+                intent_age=now() - (record.intent_at or now()),
+                resend=self._resend,
+            )
+
+        step = look()
+        if isinstance(step, Doubt) or (
+            self._resend and record.state is BatchState.SUBMITTING and not isinstance(step, Adopt)
+        ):
+            # Only the list tells, and another process may have sent the batch since it was made.
+            self._remote = labelled(self._run.id, self._valar)
+            step = look()
+        return step
 
     def _advance(
         self, *, batches: int = 0, sent_bytes: int = 0, posted: int = 0, adopted: int = 0
