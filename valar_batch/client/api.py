@@ -64,8 +64,12 @@ class Valar:
         self.close()
 
     def stop_retrying(self) -> None:
-        """Let every call under way end with its next error: the user wants to stop."""
+        """Let every call under way end with its next error."""
         self._exchange.stop_retrying()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once: the user wants to stop."""
+        self._exchange.drop()
 
     def close(self) -> None:
         """Close the connections."""

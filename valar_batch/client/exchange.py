@@ -21,6 +21,7 @@ from valar_batch.client.outgoing import (
     check_addresses,
     trusted_authorities,
 )
+from valar_batch.client.wires import Wires
 from valar_batch.core.backoff import backoff_delay, parse_retry_after
 from valar_batch.errors import ConnectionFailed, RemoteError, UsageError, ValarBatchError
 
@@ -72,10 +73,16 @@ class Exchange:
         self._sleep = sleep or tenacity.sleep_using_event(self._ending)
         self._jitter = jitter
         self._client = _client(connection)
+        self._wires = Wires()
 
     def stop_retrying(self) -> None:
         """Let every call under way end with its next error instead of being tried again."""
         self._ending.set()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once; what was sent of it may have arrived."""
+        self._ending.set()
+        self._wires.cut()
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -141,6 +148,7 @@ class Exchange:
                 self._connection.base_url + path,
                 headers=headers,
                 content=body() if body else None,
+                extensions={"trace": self._wires.trace},
             )
         except FOREIGN as error:
             mapped = error_from_httpx(error, self._client.base_url.host)

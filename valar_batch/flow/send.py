@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from valar_batch.runs.records import BatchRecord
     from valar_batch.runs.run import Run
 
+GRACE = 5.0
+"""Seconds that an interrupt gives the threads of uploads to end."""
 IN_FLIGHT = 4
 """How many bodies are uploaded at a time, after the first went alone."""
 
@@ -68,21 +70,25 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
     sender = Sender(run, valar, key, report, resend=resend)
     first, *others = unsent
     sender.send(first)
-    stop = sender.stop
-    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload") as pool:
-        futures = [pool.submit(sender.send, batch) for batch in others]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        except KeyboardInterrupt:
+    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload")
+    futures: list[Future[None]] = []
+    try:
+        futures += (pool.submit(sender.send, batch) for batch in others)
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in futures if future in ended and future.exception()]
+        if failed:
+            sender.stop.set()
             valar.stop_retrying()
-            raise
-        finally:
-            stop.set()
-            for future in futures:
-                future.cancel()
-    failures = [future.exception() for future in futures if not future.cancelled()]
-    for failure in filter(None, failures):
-        raise failure
+        pool.shutdown(cancel_futures=True)
+    except KeyboardInterrupt:
+        # Uploads under way are dropped: their intent is on the disk, and resuming finds them.
+        sender.stop.set()
+        valar.drop()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait(futures, GRACE)
+        raise
+    for future in failed:
+        future.result()
     return sender.sent
 
 
