@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
 
@@ -112,13 +115,19 @@ def test_a_signal_in_each_phase(path, tmp_path, gated, gate, valar, phase) -> No
     assert once(valar)
 
 
+def write_on(process: subprocess.Popen) -> None:
+    """Give a command rows without end."""
+    with contextlib.suppress(OSError, ValueError):
+        while True:
+            process.stdin.write(b'{"a": "w"}\n' * 1000)
+
+
 @pytest.mark.parametrize("command", ["run", "validate", "preview"])
 def test_while_an_input_is_read(tmp_path, cli, command) -> None:
     """An input that does not end yet: nothing is left of it."""
     more = ("--to", tmp_path / "out.csv") if command == "run" else ("--all",) * (command[0] == "p")
     process = cli.start(command, "-", *RECIPE, *more)
-    process.stdin.write(b'{"a": "w"}\n' * 50_000)
-    process.stdin.flush()
+    threading.Thread(target=write_on, args=(process,), daemon=True).start()
     runs = cli.home / "runs"
     if command == "preview":
         process.stdout.readline()
@@ -127,8 +136,8 @@ def test_while_an_input_is_read(tmp_path, cli, command) -> None:
             assert process.poll() is None
             time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    status, said = ended(process)
-    assert status == 130
+    said = process.stderr.read().decode()
+    assert process.wait(SOON) == 130
     assert said.splitlines()[-1] == (f"stopped; {NOTHING}" if command == "run" else "stopped")
     assert "Traceback" not in said
     assert left_behind(cli.home) == []
@@ -188,7 +197,8 @@ def test_a_retry_and_a_watch(path, tmp_path, serve, make_cli) -> None:
     watching = cli.start("status", "--watch")
     watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
-    assert ended(watching) == (130, "stopped\n")
+    status, said = ended(watching)
+    assert (status, said.splitlines()[-1]) == (130, "stopped")
     gate.open()
 
 
@@ -218,41 +228,84 @@ def test_what_is_no_time(make_cli, given, hint) -> None:
     assert hint in make_cli()("resume", "--timeout", given, code=2).err
 
 
-def test_a_disk_that_hangs(path, tmp_path, cli) -> None:
-    """The first Ctrl-C cannot be heard in the system's call; the second ends it, cursor shown.
+DEAF = """
+import signal, time
+from valar_batch.cli.interrupts import heed
+heed.install()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+print("deaf", flush=True)
+time.sleep(300)
+"""
 
-    A pipe stands for the disk: Arrow reads it, and Python hears of no signal meanwhile.
-    """
-    run = cli("submit", path, *RECIPE).out.strip()
-    cli("fetch", run, "--to", tmp_path / "out.jsonl")
-    rows = cli.home / "runs" / run / "batches" / "00000" / "rows.arrow"
-    rows.unlink()
-    os.mkfifo(rows)
+
+def test_a_call_that_hears_nothing(make_cli) -> None:
+    """Where the first Ctrl-C cannot be heard, as while a disk hangs, the second ends it."""
+    cli = make_cli()
+    process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE)
+    cli.started.append(process)
+    assert process.stdout.readline() == b"deaf\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(SOON) == 130
+
+
+def on_terminal(cli, *arguments: object) -> tuple[subprocess.Popen, int, int]:
+    """Start a command with its screen on a terminal; give the terminal's two ends."""
     shown, screen = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "fetch", run, "--to", str(tmp_path / "again.csv")],
+        [*COMMAND, *map(str, arguments)],
         stderr=screen,
-        env={**environment(cli.home), **cli.environment},
+        env={**environment(cli.home), **cli.environment, "TERM": "xterm"},
         start_new_session=True,
     )
     cli.started.append(process)
+    return process, shown, screen
+
+
+def drawn_on(shown: int) -> bytes:
+    """Read all that is to be seen on a terminal."""
+    drawn = b""
+    os.set_blocking(shown, False)
+    with contextlib.suppress(OSError):
+        while piece := os.read(shown, 1 << 16):
+            drawn += piece
+    return drawn
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_the_terminal_is_left_in_order(path, tmp_path, gated, gate, signals) -> None:
+    """The cursor is shown again, whether there was time for more or not."""
+    gate.close_for(POLL)
+    arguments = ("run", path, *RECIPE, "--to", tmp_path / "out.csv")
+    process, shown, screen = on_terminal(gated, *arguments)
+    gate.wait_for()
+    for _ in range(signals):
+        process.send_signal(signal.SIGINT)
+    assert process.wait(SOON) == 130
+    drawn = drawn_on(shown)
     os.close(screen)
-    holder = os.open(rows, os.O_WRONLY)  # once the command reads it
+    os.close(shown)
+    assert b"\x1b[?25l" in drawn
+    assert drawn.rpartition(b"\x1b[?25")[2].startswith(b"h")
+    assert b"Traceback" not in drawn
+
+
+def test_a_terminal_that_stands_still(path, tmp_path, gated, gate) -> None:
+    """Where not even the farewell can be written, as after Ctrl-S, the second ends it."""
+    gate.close_for(POLL)
+    arguments = ("run", path, *RECIPE, "--to", tmp_path / "out.csv")
+    process, shown, screen = on_terminal(gated, *arguments)
+    gate.wait_for()
+    termios.tcflow(screen, termios.TCOOFF)
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
     process.send_signal(signal.SIGINT)
     assert process.wait(SOON) == 130
-    os.close(holder)
-    drawn = b""
-    try:
-        while piece := os.read(shown, 1 << 16):
-            drawn += piece
-    except OSError:  # the end of a terminal, on Linux
-        pass
+    os.close(screen)
     os.close(shown)
-    assert drawn.rpartition(b"\x1b[?25")[2] == b"h"
-    assert b"Traceback" not in drawn
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system when signals are heeded")

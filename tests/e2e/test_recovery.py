@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import time
 
 import msgspec
@@ -222,23 +221,6 @@ def test_taking_what_is_there_now(path, tmp_path, serve, make_cli) -> None:
     assert {row["status"] for row in rows} == {"pending"}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_says_how_to_go_on(path, tmp_path, serve, make_cli, number, code) -> None:
-    """Ctrl-C stops cleanly; the command that goes on is printed."""
-    cli = make_cli(serve("--latency", "100000"))
-    process = cli.start("run", path, *RECIPE, "--to", tmp_path / "out.jsonl")
-    for line in process.stderr:
-        if b"settled" in line:
-            break
-    process.send_signal(number)
-    rest = process.stderr.read().decode()
-    assert process.wait(20) == code
-    run = cli.json("list")[0]["run"]
-    assert f"valar-batch fetch {run} --to OUT" in rest
-    assert "Traceback" not in rest
-    assert not (tmp_path / "out.jsonl").exists()
-
-
 def test_a_torn_spool_is_fetched_again(path, tmp_path, cli, valar) -> None:
     """A spool cut anywhere, as a power cut would, gives the same output after fetching again."""
     run = cli("submit", path, *RECIPE).out.strip()
@@ -269,22 +251,3 @@ def test_a_run_of_a_newer_version(path, cli) -> None:
     record = cli.home / "runs" / run / "run.json"
     record.write_bytes(record.read_bytes().replace(b'"folder_version": 1', b'"folder_version": 99'))
     assert "newer version" in cli("fetch", run, "--to", "-", code=1).err
-
-
-def test_two_submits_at_once(path, cli, valar) -> None:
-    """Two processes with the same work end with one run, sent once."""
-    processes = [cli.start("submit", path, *RECIPE) for _ in range(3)]
-    ids = {process.communicate(timeout=60)[0] for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    assert len(ids) == 1
-    assert once(valar)
-
-
-def test_two_fetches_at_once(path, tmp_path, cli, valar) -> None:
-    """Two fetches of one run take turns, and both write the whole output."""
-    cli("submit", path, *RECIPE)
-    outs = [tmp_path / f"{n}.jsonl" for n in range(2)]
-    processes = [cli.start("fetch", "--to", out) for out in outs]
-    assert [process.wait(60) for process in processes] == [0, 0]
-    assert outs[0].read_bytes() == outs[1].read_bytes()
-    assert len(outs[0].read_bytes().splitlines()) == 35

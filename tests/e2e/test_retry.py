@@ -317,15 +317,6 @@ def test_an_unsent_retry_goes_on(work, valar, command, facts) -> None:
     work.fetch(3)
 
 
-def test_two_retries_at_once(work, valar) -> None:
-    """Two processes that retry take turns, and each row is sent once more."""
-    failed = of(work.fetch(3), "failed")
-    processes = [work.cli.start("retry", work.run) for _ in range(3)]
-    ended = [(process.communicate(timeout=100), process.returncode) for process in processes]
-    assert [code for _, code in ended] == [0, 0, 0], ended
-    assert executions(valar) == dict.fromkeys(failed, 2)
-
-
 def test_a_lost_folder_takes_up_its_retries(work, valar) -> None:
     """With the folder gone, the rows that were sent again are found at Valar, whatever is asked."""
     failed = of(work.fetch(3), "failed")

@@ -123,8 +123,10 @@ heed = Heed()
 
 def leave_at_once(number: int) -> None:
     """End the process where it stands, with the cursor shown."""
-    with contextlib.suppress(OSError):
-        if os.isatty(2):
+    import select
+
+    with contextlib.suppress(OSError, ValueError):
+        if os.isatty(2) and select.select([], [2], [], 0)[1]:
             os.write(2, SHOW_CURSOR)
     os._exit(status_of_signal(number))
 
