@@ -95,7 +95,8 @@ class Fanout(Generic[Key]):
         self._in_a_row = 0
         self._pauses = 0
         self._failing_since: float | None = None  # by the clock that does not
-        self.failed_at = 0.0  # the last failure, awake seconds
+        self.failed_at = 0.0  # the last failure, in awake seconds
+        self.paused_by: RemoteError | None = None
         self._trouble: RemoteError | None = None
         self._arrived = 0  # written by callers, under the condition
         self._finished = 0  # written by the thread alone
@@ -271,6 +272,7 @@ class Fanout(Generic[Key]):
         self._trouble = error
         if error.retry_after is not None:
             self._paused_until = max(self._paused_until, passed() + delay)
+            self.paused_by = error
         self._ask_later(job, delay)
 
     def _hold_in_an_outage(self, error: RemoteError) -> None:

@@ -115,6 +115,7 @@ class Collector:
         self._words: set[str] = set()
         self._is_paused = False
         self._contact = Contact()
+        self._pauses = Contact()
         self._well_at = awake()
 
     def collect(self, run: Run) -> None:
@@ -270,13 +271,18 @@ class Collector:
         now, paused, trouble = awake(), fanout.paused, fanout.trouble
         begins = paused >= 1 and not self._is_paused
         self._is_paused = paused >= 1
+        if begins and self._pauses.failed(now, paused):
+            self._report(Waiting("fetching results", paused, str(fanout.paused_by)))
         if trouble is None:
             if lasted := self._contact.answered(now):
                 self._report(back("results come", lasted))
         elif (
-            begins or (fanout.failing_for >= SAID_AFTER and fanout.failed_at >= self._well_at)
-        ) and self._contact.failed(now, paused if begins else 0):
-            self._report(Waiting("fetching results", paused, str(trouble), fanout.failing_for))
+            not paused
+            and fanout.failing_for >= SAID_AFTER
+            and fanout.failed_at >= self._well_at
+            and self._contact.failed(now, 0)
+        ):
+            self._report(Waiting("fetching results", 0, str(trouble), fanout.failing_for))
 
     def _progress(self, fanout: Fanout[Key]) -> None:
         self._tell_of_trouble(fanout)
