@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import tenacity
 
 from valar_batch.client.answers import (
     UNDECODABLE,
@@ -129,21 +130,38 @@ class Exchange:
         becomes UnreadableAnswer. `may_repeat` hears each transient error, and may forbid the next
         try. Raises the tree of errors: the last error, as it is.
         """
-        failures, since = 0, 0.0
-        while True:
-            try:
-                value = self._read(self._send(method, path, headers, body), decode)
-            except RemoteError as error:
-                now = self._clock()
-                failures, since = failures + 1, since if failures else now
-                delay = self._next_try(error, failures, now - since)
-                if not may_repeat(error) or delay is None or self._ending.is_set():
-                    raise
-                self._tell(f"{method} {path.partition('?')[0]}", failures, delay, error)
-            else:
-                self._answered()
-                return value
-            self._sleep(delay)
+        since: float | None = None
+        delay: float | None = None
+
+        def attempt() -> Value:
+            value = self._read(self._send(method, path, headers, body), decode)
+            self._answered()
+            return value
+
+        def is_repeated(state: tenacity.RetryCallState) -> bool:
+            nonlocal since, delay
+            error = state.outcome and state.outcome.exception()
+            if not isinstance(error, RemoteError):
+                return False
+            now = self._clock()
+            since = now if since is None else since
+            delay = self._next_try(error, state.attempt_number, now - since)
+            return may_repeat(error) and delay is not None and not self._ending.is_set()
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = state.outcome and state.outcome.exception()
+            if isinstance(error, RemoteError):
+                call = f"{method} {path.partition('?')[0]}"
+                self._tell(call, state.attempt_number, state.upcoming_sleep, error)
+
+        # Whether and when to repeat is one decision, so it is made once, where tenacity asks first.
+        retrying = tenacity.Retrying(
+            retry=is_repeated,
+            wait=lambda _: delay or 0.0,
+            sleep=self._sleep,
+            before_sleep=tell,
+        )
+        return retrying(attempt)
 
     def _next_try(self, error: RemoteError, failures: int, failing_for: float) -> float | None:
         """Seconds until the next try, or None."""

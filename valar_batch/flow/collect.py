@@ -117,6 +117,7 @@ class Collector:
         self._contact = Contact()
         self._pauses = Contact()
         self._well_at = awake()
+        self._away_until = 0.0  # a poll waited until then, and that was told
 
     def collect(self, run: Run) -> None:
         """Collect what there is to collect."""
@@ -202,6 +203,8 @@ class Collector:
             )
             raise
         self._well_at = awake()
+        if passed() - began >= SAID_AFTER:
+            self._away_until = self._well_at
         keys = list(watched.settle(answer.request_status))
         fanout.put((result_path(watched.batch_id, key.custom_id), key) for key in keys)
         for word in watched.unknown_words - self._words:
@@ -279,7 +282,7 @@ class Collector:
         elif (
             not paused
             and fanout.failing_for >= SAID_AFTER
-            and fanout.failed_at >= self._well_at
+            and fanout.failed_at >= self._away_until
             and self._contact.failed(now, 0)
         ):
             self._report(Waiting("fetching results", 0, str(trouble), fanout.failing_for))
