@@ -28,7 +28,8 @@ HINT = 'each line must be one JSON object, as in {"review": "…"}'
 
 NOT_JSON = re.compile(rb"NaN|-?Infinity")
 HALF_PAIR = re.compile(
-    rb"(?<!\\)\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F].."
+    rb"(?<!\\)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 
 
