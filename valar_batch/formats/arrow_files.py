@@ -235,6 +235,7 @@ class Pieced:
         self._fields = [field.with_type(kept_type(field.type)) for field in schema]
         self._json = {field.name for field in schema if is_json_text(field)}
         self._wanted = {name for name in schema.names if wanted is None or name in wanted}
+        self._dictionaries: dict[str, pa.Array[Any]] = {}
 
     def piece(self, batch: pa.RecordBatch) -> Piece:
         """Give the rows of a batch."""
@@ -242,7 +243,7 @@ class Pieced:
         values: dict[str, list[Any]] = {}
         for field in self._fields:
             name = field.name
-            array = validated(batch.column(name), name)
+            array = self._validated(batch.column(name), name)
             if name in self._json:
                 found = array.to_pylist()
                 texts = [None if value is None else encode(value) for value in found]
@@ -255,6 +256,18 @@ class Pieced:
         kept = pa.StructArray.from_arrays(columns, fields=self._fields)
         return Piece(kept, rows_of(values, batch.num_rows), None)
 
+    def _validated(self, array: pa.Array[Any], name: str) -> pa.Array[Any]:
+        """Validate a column, and a dictionary once for all batches that share it.
+
+        That the indices lie in it is checked when they become its values.
+        """
+        if not pa.types.is_dictionary(array.type) or name in self._json:
+            return validated(array, name)
+        known, found = self._dictionaries.get(name), array.dictionary
+        if known is None or places(known) != places(found):
+            self._dictionaries[name] = validated(found, name)
+        return array
+
 
 def validated(array: pa.Array[Any], name: str) -> pa.Array[Any]:
     """Make sure that a column can be worked with: Arrow checks neither its text nor its places.
@@ -266,6 +279,11 @@ def validated(array: pa.Array[Any], name: str) -> pa.Array[Any]:
     except pa.ArrowInvalid as error:
         raise pa.ArrowInvalid(f"column {name!r}: {error}") from error
     return array
+
+
+def places(array: pa.Array[Any]) -> list[int | None]:
+    """Say where an array lies in memory."""
+    return [buffer and buffer.address for buffer in array.buffers()] + [len(array), array.offset]
 
 
 def rows_of(columns: dict[str, list[Any]], count: int) -> list[dict[str, Any] | Problem]:

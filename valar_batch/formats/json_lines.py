@@ -173,7 +173,7 @@ def what_is_wrong(line: bytes, error: Exception) -> tuple[str, str]:
     if line.startswith(BOM):
         return "a byte order mark stands before it", "write the file without byte order marks"
     if found := NOT_JSON.search(without_strings(line)):
-        return f"it has no {found[0].decode()}", "write null for what is no number"
+        return f"there is no {found[0].decode()} in JSON", "write null for what is no number"
     if found := HALF_PAIR.search(line):
         return f"{found[0].decode()} is half of a surrogate pair", "write the whole character"
     if b"\r" in line:
