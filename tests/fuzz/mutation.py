@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,13 @@ TOKENS = (
     b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"PAR1", b"ARROW1", b"\x1f\x8b",
     b"\x28\xb5\x2f\xfd",
 )  # fmt: skip
+
+VALUES = (
+    b"null", b"true", b"{}", b"[]", b'""', b'"x"', b"-1", b"0.5", b"1e400", b"-0", b"[null]",
+    b"9223372036854775808", b"-9223372036854775809", b"18446744073709551616", b"9" * 400,
+    b'"\\ud800"', b'"\\u0000\\u001b[2J"', b"[[[[1]]]]", b'{"a":{"a":null}}', b"1e308", b"-1e-400",
+)  # fmt: skip
+VALUE = re.compile(rb'"[^"\\]*"|-?\d+(?:\.\d+)?|null|true|false|[\[{][\]}]')
 
 
 def cases(name: str, seeds: Sequence[bytes], count: int) -> Iterator[bytes]:
@@ -45,7 +53,7 @@ def mutated(draw: random.Random, seeds: Sequence[bytes]) -> bytes:
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
         start = draw.randrange(len(content) + 1)
         stop = min(len(content), start + draw.choice((1, 1, 2, 8, 64, 4096)))
-        match draw.randrange(7):
+        match draw.randrange(8):
             case 0:  # flip a bit
                 if start < len(content):
                     content[start] ^= 1 << draw.randrange(8)
@@ -57,7 +65,10 @@ def mutated(draw: random.Random, seeds: Sequence[bytes]) -> bytes:
                 del content[start:]
             case 4:  # a token, in between or in place
                 content[start : draw.choice((start, stop))] = draw.choice(TOKENS)
-            case 5:  # double
+            case 5:  # another value
+                if found := VALUE.search(content, start):
+                    content[slice(*found.span())] = draw.choice(VALUES)
+            case 6:  # double
                 content[start:start] = content[start:stop] * draw.choice((1, 1, 3, 50))
             case _:  # splice with another
                 other = draw.choice(seeds)
