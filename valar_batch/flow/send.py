@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import threading
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from valar_batch.client.clocks import passed
 from valar_batch.core.identity import parse_label
-from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Tries, before_sending
+from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Send, Tries, before_sending
 from valar_batch.errors import DoubtError, RemoteError, RequestRefused, StateError
 from valar_batch.flow.events import Sending, in_use
+from valar_batch.locks import Abandoned
 from valar_batch.runs.records import now
 from valar_batch.runs.run import UNSENT
 
@@ -119,7 +121,8 @@ class Sender:
 
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._report(in_use(batch.read().title))):
+        waiting = in_use(batch.read().title, self._report)
+        with contextlib.suppress(Abandoned), batch.writing(waiting, self.stop):
             tries = Tries()
             while batch.read().state in UNSENT and not self.stop.is_set():
                 self._send_once(batch, tries)
@@ -129,14 +132,7 @@ class Sender:
         record = batch.read()
         if record.state is BatchState.SUBMITTING and not (tries.are_doubtful or self._resend):
             tries.may_have_arrived(passed() - (now() - (record.intent_at or now())))
-        step = before_sending(
-            record.state,
-            found=self._found(batch, record),
-            same_key=record.key in (None, self._key),
-            intent_age=tries.age(passed()),
-            resend=self._resend and not tries.are_doubtful,
-        )
-        match step:
+        match self._step(batch, record, tries):
             case Adopt(batch_id):
                 batch.mark_submitted(batch_id, adopted=True)
                 self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
@@ -151,6 +147,27 @@ class Sender:
                 self._advance(batches=1, posted=1)
             case _:
                 self._remote = labelled(self._run.id, self._valar)
+
+    def _step(self, batch: BatchFolder, record: BatchRecord, tries: Tries) -> Adopt | Doubt | Send:
+        resend = self._resend and not tries.are_doubtful
+
+        def look() -> Adopt | Doubt | Send:
+            return before_sending(
+                record.state,
+                found=self._found(batch, record),
+                same_key=record.key in (None, self._key),
+                intent_age=tries.age(passed()),
+                resend=resend,
+            )
+
+        step = look()
+        if isinstance(step, Doubt) or (
+            resend and record.state is BatchState.SUBMITTING and not isinstance(step, Adopt)
+        ):
+            # Only the list tells, and another process may have sent the batch since it was made.
+            self._remote = labelled(self._run.id, self._valar)
+            step = look()
+        return step
 
     def _advance(
         self, *, batches: int = 0, sent_bytes: int = 0, posted: int = 0, adopted: int = 0
