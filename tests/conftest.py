@@ -117,6 +117,13 @@ class Served:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
             return json.load(answer)
 
+    def set(self, **settings: object) -> None:
+        """Change how it behaves from now on."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        url, body = f"http://127.0.0.1:{self.port}/local/settings", json.dumps(settings).encode()
+        request = urllib.request.Request(url, body, headers)
+        urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - loopback
+
     def executions(self) -> dict[str, object]:
         """What it executed: the judge of paid twice."""
         return self.get("/local/executions")
