@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.figures import pytest_terminal_summary  # noqa: F401 - a hook
+
 COMMAND = (sys.executable, "-m", "valar_batch")
 MODEL = "openai/gpt-oss-120b"
 

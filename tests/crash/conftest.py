@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.crash.figures import FIGURES
 from tests.crash.harness import SEED, WORKS, Stage
 from tests.crash.works import COURSES
 
@@ -12,9 +13,7 @@ from tests.crash.works import COURSES
 def stages(tmp_path, record_property):
     """Make stages; what is done on them goes into the figures."""
     made: list[Stage] = []
-    figures = dict.fromkeys(
-        ("kills", "servers", "restarts", "rows", "requests", "executions", "differences"), 0
-    )
+    figures = dict.fromkeys(FIGURES, 0)
     record_property("crash", figures)
     print(f"SEED={SEED}")  # noqa: T201 - shown where a test fails
 

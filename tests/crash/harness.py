@@ -28,13 +28,14 @@ KILLS = int(os.environ.get("KILLS", "0"))
 IN_ALL = 66
 """What the cases say, in all."""
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-FAULTS = ("--latency", "0.3")
+FAULTS = Path(__file__).with_name("faults.toml").read_text()
+LATENCY = "0.3"
 WORKS = 5
 """So many works for a stage at most, and attempts for a Valar."""
 KILLS_EACH = 3
 """So often is an attempt killed at most."""
 GOLDEN = 0.618034
-"""Its multiples, without what stands before the point, are spread evenly, however many there are."""
+"""The fractions of its multiples are spread evenly, however many there are."""
 
 
 def scaled(kills: int) -> int:
@@ -84,8 +85,16 @@ class Stage:
         if self._blocks:
             shutil.rmtree(self.valar.home)
         self._blocks += 1
+        plan = self.folder / "faults.toml"
+        plan.write_text(f"seed = {self.random.randrange(10**6)}\n{FAULTS}")
+        options = ("--latency", LATENCY, "--faults", str(plan))
         home = self.folder / f"valar-{self._blocks}"
-        self.valar = Served(home, FAULTS, self.valar.port).start()
+        self.valar = Served(home, options, self.valar.port).start()
+
+    def count_faults(self) -> None:
+        """Count the faults that struck since Valar was started."""
+        told = self.valar.get("/local/faults")["faults"]
+        self.figures["faults"] += sum(fault["struck"] for fault in told)
 
     def attempts(self, kills: int) -> Iterator[Attempt]:
         """Give attempts, one at each work for each Valar, until there were so many kills."""
@@ -97,7 +106,7 @@ class Stage:
             self.valar.stop()
 
     def measure(self) -> tuple[float, list[str]]:
-        """Give the seconds that the command takes where only the faults disturb it, and its steps."""
+        """Give the seconds that the command takes where only faults disturb it, and its steps."""
         self.fresh()
         attempt = Attempt(self, self.works[0], self.folder / "home-0")
         attempt.begin()
@@ -130,6 +139,7 @@ class Stage:
     def _judge(self) -> None:
         """Each request was executed as often as by the calm one, whatever was killed."""
         told = self.valar.executions()
+        self.count_faults()
         self.figures["requests"] += self._executions["total"]
         self.figures["executions"] += told["total"]
         assert told == self._executions
@@ -196,6 +206,7 @@ class Attempt:
 
     def kill_valar(self) -> None:
         """Kill the local Valar, too, and start it again with the memory that it has."""
+        self.stage.count_faults()
         self.stage.valar.stop(signal.SIGKILL)
         self.stage.valar.start()
         self.stage.figures["servers"] += 1

@@ -13,7 +13,7 @@ from tests.crash.works import COURSES
 
 @pytest.mark.parametrize("course", COURSES)
 def test_kill(stages, course) -> None:
-    """At moments spread evenly over a command's life, and at random ones; now and then Valar, too."""
+    """At moments spread evenly over its life, and at random ones; now and then Valar, too."""
     stage = stages(course, works=3)
     seconds, _ = stage.measure()
     numbers = count(1)
