@@ -150,13 +150,13 @@ class Relay(Way):
         self.asked: list[bytes] = []
         self.most: int | None = None
         self.drops: bytes | None = None
-        self._context = context
+        self.context = context
         self._due: list[tuple[bytes, Callable[[], None], bool]] = []
         super().__init__()
 
     @property
     def base_url(self) -> str:
-        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}/v1"
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}/v1"
 
     def at(self, words: bytes, act: Callable[[], None], *, before: bool = True) -> None:
         self._due.append((words, act, before))
@@ -164,8 +164,8 @@ class Relay(Way):
     def serve(self, connection: socket.socket) -> None:
         if self.fault == DROP:
             return
-        if self._context is not None:
-            connection = self._context.wrap_socket(connection, server_side=True)
+        if self.context is not None:
+            connection = self.context.wrap_socket(connection, server_side=True)
         if self.fault == SILENCE:
             self.wait_closed(connection)
             return
