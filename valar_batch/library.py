@@ -47,7 +47,7 @@ from valar_batch.session import (
     look,
     open_home,
 )
-from valar_batch.settings import LOCAL, choose_target
+from valar_batch.settings import LOCAL, Access, choose_target
 from valar_batch.wording import counts, dollars, plural
 
 __all__ = [
@@ -136,7 +136,7 @@ def status(run: Run | str | None = None, **options: Unpack[StatusKeywords]) -> S
     `run` is what `submit` gave, an id or the beginning of one, or a name; None is the latest run.
     It may also be the id of any batch at Valar.
     """
-    return look(find(run, options, silent), options.get("api_key"))
+    return look(find(run, options, silent), access_of(options))
 
 
 @overload
@@ -281,7 +281,7 @@ def session_on(
     """Connect; on an interrupt, report how to go on."""
     session: Session | None = None
     try:
-        with Session.open(target, report, run, api_key=options.get("api_key")) as session:
+        with Session.open(target, report, run, access_of(options)) as session:
             yield session
     except KeyboardInterrupt:
         report(Notice(how_to_go_on(session.run if session else run)))
@@ -306,7 +306,13 @@ def find(
     def target() -> str:
         return choose_target(options.get("base_url"), local=bool(options.get("local")))
 
-    return find_run_or_batch(open_home(), name, target, report, options.get("api_key"))
+    return find_run_or_batch(open_home(), name, target, report, access_of(options))
+
+
+def access_of(options: Mapping[str, Any]) -> Access:
+    """Read who asks and whom it trusts."""
+    bundle = options.get("ca_bundle")
+    return Access(options.get("api_key"), None if bundle is None else os.fspath(bundle))
 
 
 def concurrency_of(options: FetchKeywords | RunKeywords) -> int:

@@ -70,13 +70,30 @@ def test_retry_after_is_never_undercut(attempt, jitter, retry_after):
 )
 def test_retry_after_in_both_forms(header, seconds):
     """Delta-seconds or an HTTP date (RFC 9110, 10.2.3), from now."""
-    assert parse_retry_after(header, now=NOW) == seconds
+    assert parse_retry_after(header, date=None, now=NOW) == seconds
 
 
-@given(st.text())
-def test_retry_after_never_raises(header):
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("Thu, 28 May 2026 20:26:40 GMT", 60.0),
+        ("Wed, 27 May 2026 20:27:00 GMT", LONGEST_RETRY_AFTER),
+        ("Thu, 28 May 2026 20:28:40 GMT", 0.0),
+        ("yesterday", 60.0),
+        (None, 60.0),
+    ],
+)
+def test_a_date_is_read_by_the_servers_clock(date, seconds):
+    """Where the answer says when it was written, this machine's clock does not matter."""
+    until = "Thu, 28 May 2026 20:27:40 GMT"
+    here = NOW + 86_400 * 3 if date and date.endswith("GMT") else NOW
+    assert parse_retry_after(until, date=date, now=here) == seconds
+
+
+@given(st.text(), st.none() | st.text())
+def test_retry_after_never_raises(header, date):
     """Whatever a server or proxy writes there."""
-    seconds = parse_retry_after(header, now=NOW)
+    seconds = parse_retry_after(header, date=date, now=NOW)
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
 
 

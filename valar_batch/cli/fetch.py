@@ -9,12 +9,13 @@ import typer
 
 from valar_batch.cli.grouping import INPUT, option
 from valar_batch.cli.lookup import RunOrBatchArgument
-from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions
+from valar_batch.cli.options import AccessOptions, OutputOptions, ScreenOptions, TargetOptions
 
 
 def command(
     output: OutputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunOrBatchArgument = None,
     input_path: Annotated[
@@ -76,7 +77,7 @@ def command(
     out = output.target()
     home = open_home()
     with reporting(screen.progress, quiet=screen.quiet) as report:
-        run = find_run_or_batch(home, name, target.target, report)
+        run = find_run_or_batch(home, name, target.target, report, access.access())
     check_apart(out, run.record.input.place, input_path)
     check_output(out, [run], overwrite=output.overwrite)
     rows, shown = rows_given(run, input_path, id_column, input_format), run
@@ -89,6 +90,6 @@ def command(
             with reporting(screen.progress, quiet=screen.quiet) as report:
                 summary = Join(shown, out, output.choice(), report).write()
         else:
-            with open_session(run.record.target, screen, run) as session:
+            with open_session(run.record.target, screen, access, run) as session:
                 summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

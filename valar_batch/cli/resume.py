@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from valar_batch.cli.lookup import RunArgument
-from valar_batch.cli.options import ScreenOptions
+from valar_batch.cli.options import AccessOptions, ScreenOptions
 
 ResendOption = Annotated[
     bool,
@@ -19,6 +19,7 @@ ResendOption = Annotated[
 
 
 def command(
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunArgument = None,
     resend: ResendOption = False,
@@ -32,7 +33,7 @@ def command(
     run = open_home().find(name)
     if run.is_foreign:
         raise nothing_to_send(run)
-    with open_session(run.record.target, screen, run) as session:
+    with open_session(run.record.target, screen, access, run) as session:
         session.send(run, resend=resend)
     if not screen.quiet:
         say(f"{run.id} is all at Valar; next: valar-batch fetch {run.id} --to OUT")

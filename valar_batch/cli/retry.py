@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from valar_batch.cli.lookup import RunArgument
-from valar_batch.cli.options import ScreenOptions
+from valar_batch.cli.options import AccessOptions, ScreenOptions
 from valar_batch.cli.resume import ResendOption
 from valar_batch.errors import UsageError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunArgument = None,
     rows: Annotated[
@@ -55,7 +56,7 @@ def command(
     leave_pandas_out()
     choice = Choice(statuses(only), rows)
     run = open_home().find(name)
-    with open_session(run.record.target, screen, run) as session:
+    with open_session(run.record.target, screen, access, run) as session:
         retried = session.retry(run, choice, resend=resend, announce=print_id)
     if not screen.quiet:
         say(closing_line(run, retried))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from valar_batch.cli.options import (
+    AccessOptions,
     InputOptions,
     OutputOptions,
     ScreenOptions,
@@ -22,6 +23,7 @@ def command(
     recipe: RecipeOptions,
     source: InputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     submission: SubmitOptions,
     output: OutputOptions,
     screen: ScreenOptions,
@@ -42,7 +44,7 @@ def command(
     out = output.target()
     check_apart(out, path)
     check_output(out, list(open_home().runs()), overwrite=output.overwrite)
-    with problems_shown(path), open_session(order.target, screen) as session:
+    with problems_shown(path), open_session(order.target, screen, access) as session:
         submitted = session.submit(
             order,
             again=submission.again,

@@ -11,18 +11,20 @@ from valar_batch.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from valar_batch.cli.options import ScreenOptions
+    from valar_batch.cli.options import AccessOptions, ScreenOptions
     from valar_batch.runs.run import Run
 
 
 @contextlib.contextmanager
-def open_session(target: str, screen: ScreenOptions, run: Run | None = None) -> Iterator[Session]:
+def open_session(
+    target: str, screen: ScreenOptions, access: AccessOptions, run: Run | None = None
+) -> Iterator[Session]:
     """Connect and begin to report; on an interrupt, say how to go on."""
     session: Session | None = None
     try:
         with (
             reporting(screen.progress, quiet=screen.quiet) as report,
-            Session.open(target, report, run) as session,
+            Session.open(target, report, run, access.access()) as session,
         ):
             yield session
     except KeyboardInterrupt:

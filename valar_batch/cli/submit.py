@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valar_batch.cli.options import InputOptions, ScreenOptions, SubmitOptions, TargetOptions
+from valar_batch.cli.options import (
+    AccessOptions,
+    InputOptions,
+    ScreenOptions,
+    SubmitOptions,
+    TargetOptions,
+)
 from valar_batch.cli.recipe_options import RecipeOptions
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ def command(
     recipe: RecipeOptions,
     source: InputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     submission: SubmitOptions,
     screen: ScreenOptions,
 ) -> None:
@@ -41,7 +48,7 @@ def command(
     from valar_batch.cli.session import open_session
 
     order = order_of(path, recipe, source, target, submission.name)
-    with problems_shown(path), open_session(order.target, screen) as session:
+    with problems_shown(path), open_session(order.target, screen, access) as session:
         submitted = session.submit(order, again=submission.again, announce=print_id)
     if not screen.quiet:
         say(closing_line(submitted, again=submission.again))

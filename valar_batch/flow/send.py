@@ -9,17 +9,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from valar_batch.client.clocks import passed
 from valar_batch.core.identity import parse_label
-from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, before_sending
-from valar_batch.errors import (
-    ApiError,
-    BillingRefused,
-    DoubtError,
-    KeyRefused,
-    RateLimited,
-    RequestRefused,
-    StateError,
-)
+from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Tries, before_sending
+from valar_batch.errors import DoubtError, RemoteError, RequestRefused, StateError
 from valar_batch.flow.events import Sending, in_use
 from valar_batch.flow.remote import whole_status
 from valar_batch.runs.records import now
@@ -37,9 +30,6 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 4
 """How many bodies are uploaded at a time, after the first went alone."""
-
-NOT_TAKEN = (RequestRefused, KeyRefused, BillingRefused, RateLimited)
-"""Answers after which it is certain that Valar did not take the batch."""
 
 SPACE_PER_REQUEST = 1024
 SPACE_AT_LEAST = 64 << 20
@@ -72,6 +62,8 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
         futures = [pool.submit(sender.send, batch) for batch in others]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
+            if any(future.done() and future.exception() for future in futures):
+                valar.stop_retrying()
         except KeyboardInterrupt:
             valar.stop_retrying()
             raise
@@ -80,9 +72,15 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
             for future in futures:
                 future.cancel()
     failures = [future.exception() for future in futures if not future.cancelled()]
-    for failure in filter(None, failures):
+    # One that ended because another had failed is not the reason.
+    for failure in sorted(filter(None, failures), key=is_passing):
         raise failure
     return sender.sent
+
+
+def is_passing(failure: BaseException) -> bool:
+    """Whether the same may succeed later."""
+    return isinstance(failure, RemoteError) and failure.is_transient
 
 
 def check_space(run: Run, unsent: list[BatchFolder]) -> None:
@@ -123,30 +121,37 @@ class Sender:
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
         with batch.writing(lambda: self._report(in_use(batch.read().title))):
-            record = batch.read()
-            if record.state not in UNSENT or self.stop.is_set():
-                return
-            step = before_sending(
-                record.state,
-                found=self._found(batch, record),
-                same_key=record.key in (None, self._key),
-                intent_age=now() - (record.intent_at or now()),
-                resend=self._resend,
-            )
-            match step:
-                case Adopt(batch_id):
-                    batch.mark_submitted(batch_id, adopted=True)
-                    self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
-                case Doubt(reason):
-                    raise DoubtError(
-                        f"{record.title} of {self._run.id} may have reached Valar, "
-                        f"and its label is not listed there: {reason}",
-                        hint=f"if you are sure that it did not: "
-                        f"`valar-batch resume {self._run.id} --resend`",
-                    )
-                case _:
-                    self._post(batch)
-                    self._advance(batches=1, posted=1)
+            tries = Tries()
+            while batch.read().state in UNSENT and not self.stop.is_set():
+                self._send_once(batch, tries)
+
+    def _send_once(self, batch: BatchFolder, tries: Tries) -> None:
+        """Send a batch, or adopt it; or, where it may have arrived long ago, look for it anew."""
+        record = batch.read()
+        if record.state is BatchState.SUBMITTING and not (tries.are_doubtful or self._resend):
+            tries.may_have_arrived(passed() - (now() - (record.intent_at or now())))
+        step = before_sending(
+            record.state,
+            found=self._found(batch, record),
+            same_key=record.key in (None, self._key),
+            intent_age=tries.age(passed()),
+            resend=self._resend and not tries.are_doubtful,
+        )
+        match step:
+            case Adopt(batch_id):
+                batch.mark_submitted(batch_id, adopted=True)
+                self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
+            case Doubt(reason):
+                raise DoubtError(
+                    f"{record.title} of {self._run.id} may have reached Valar, "
+                    f"and its label is not listed there: {reason}",
+                    hint=f"if you are sure that it did not: "
+                    f"`valar-batch resume {self._run.id} --resend`",
+                )
+            case _ if self._post(batch, tries):
+                self._advance(batches=1, posted=1)
+            case _:
+                self._remote = labelled(self._run.id, self._valar)
 
     def _advance(
         self, *, batches: int = 0, sent_bytes: int = 0, posted: int = 0, adopted: int = 0
@@ -190,25 +195,34 @@ class Sender:
             f"Valar has a batch {found.id} with the label {record.label}, {message}", hint=hint
         )
 
-    def _post(self, batch: BatchFolder) -> None:
+    def _post(self, batch: BatchFolder, tries: Tries) -> bool:
+        """Send a batch; False where a try may have arrived so long ago that no other is safe."""
         batch.check_body()
-        before = batch.read()
-        batch.mark_submitting(self._key)
-        tries = 0
+        record = batch.mark_submitting(self._key)
+        began = passed()
 
         def body() -> Iterator[bytes]:
-            nonlocal tries
-            tries += 1
+            nonlocal began
+            began = passed()
             return self._counted(batch)
 
+        def may_repeat(error: RemoteError) -> bool:
+            if error.may_have_arrived:
+                tries.may_have_arrived(began)
+            return tries.may_repeat(passed()) and not self.stop.is_set()
+
         try:
-            created = self._valar.create_batch(body, before.bytes, before.idempotency_key)
-        except NOT_TAKEN as error:
-            # An earlier try, in this call or before it, may have arrived all the same.
-            if before.state is BatchState.PREPARED and tries <= 1:
+            created = self._valar.create_batch(
+                body, record.bytes, record.idempotency_key, may_repeat
+            )
+        except RemoteError as error:
+            if not tries.are_doubtful:
                 batch.mark_refused()
+            elif error.is_transient and not tries.may_repeat(passed()):
+                return False
             raise located(error, batch, self._run) from error
         batch.mark_submitted(created.id)
+        return True
 
     def _counted(self, batch: BatchFolder) -> Iterator[bytes]:
         for piece in batch.body():
@@ -231,9 +245,10 @@ def labelled(run_id: str, valar: Valar) -> Mapping[str, Batch]:
 REQUEST_PARAM = re.compile(r"requests[.\[](\d+)\]?\.?(.*)")
 
 
-def located(error: ApiError, batch: BatchFolder, run: Run) -> ApiError:
+def located(error: RemoteError, batch: BatchFolder, run: Run) -> RemoteError:
     """Lead a refusal of `requests.17.params.temperature` back to the row that it came from."""
-    match = REQUEST_PARAM.search(error.param or "")
+    param = error.param if isinstance(error, RequestRefused) else None
+    match = REQUEST_PARAM.search(param or "")
     if match is None:
         return error
     row = nth_request_row(batch, int(match[1]))
