@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.figures import pytest_terminal_summary  # noqa: F401 - a hook
+
 COMMAND = (sys.executable, "-m", "valar_batch")
 MODEL = "openai/gpt-oss-120b"
 
@@ -114,6 +116,13 @@ class Served:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.key}"})
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
             return json.load(answer)
+
+    def set(self, **settings: object) -> None:
+        """Change how it behaves from now on."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        url, body = f"http://127.0.0.1:{self.port}/local/settings", json.dumps(settings).encode()
+        request = urllib.request.Request(url, body, headers)
+        urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - loopback
 
     def executions(self) -> dict[str, object]:
         """What it executed: the judge of paid twice."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def sync_file(path: Path) -> None:
@@ -46,18 +46,26 @@ def write_file(path: Path, content: bytes, *, mark: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None) -> Iterator[Path]:
+def replacing(
+    path: Path,
+    *,
+    mark: str | None = None,
+    beside: Path | None = None,
+    on_whole: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Path]:
     """Give a temporary path beside `path`; on a clean exit it becomes `path`, else it is removed.
 
     Its name is random, so that two processes never share it; a caller that holds a lock gives a
     `mark` of its own instead, and so overwrites what a killed predecessor left. `beside` is another
-    path of the same file system to put it beside.
+    path of the same file system to put it beside. `on_whole` is told the temporary path once all of
+    it is on the disk, before it becomes `path`.
     """
     name = path.name if beside is None else f"{beside.name}.{path.name}"
     aside = (beside or path).with_name(f".{name}.{mark or secrets.token_hex(6)}.partial")
     try:
         yield aside
         sync_file(aside)
+        on_whole(aside)
         aside.replace(path)
         sync_folder(path.parent)
     except OSError as error:

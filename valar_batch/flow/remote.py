@@ -1,17 +1,41 @@
-"""The batches at Valar, and which of them belong to runs here."""
+"""The batches at Valar: which of them belong to runs here, and what is in one."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from valar_batch.core.identity import parse_label
+from valar_batch.errors import DoubtError
 
 if TYPE_CHECKING:
     from valar_batch.client.api import Valar
-    from valar_batch.core.wire import Batch
+    from valar_batch.core.wire import Batch, BatchStatus
     from valar_batch.runs.home import Home
+
+
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before an incomplete status is asked for again."""
+
+
+def whole_status(batch_id: str, valar: Valar) -> BatchStatus:
+    """Ask for a batch's status until it names as many requests as the batch has, or more.
+
+    One that lacks some must not decide whose rows a batch has: they would be lost, or paid again.
+    Raises DoubtError where it goes on lacking them.
+    """
+    for pause in (0.0, *PAUSES):
+        time.sleep(pause)
+        status = valar.batch_status(batch_id)
+        if len(status.request_status) >= status.request_counts:
+            return status
+    raise DoubtError(
+        f"Valar names {len(status.request_status):,} of the {status.request_counts:,} requests of "
+        f"{batch_id}",
+        hint="what it has to say of that batch is incomplete: try again later",
+    )
 
 
 class RemoteBatch(msgspec.Struct, frozen=True):

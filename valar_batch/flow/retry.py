@@ -16,6 +16,7 @@ from valar_batch.errors import DoubtError, StateError
 from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.named_rows import named_rows
 from valar_batch.flow.outcomes import Overlay
+from valar_batch.flow.remote import whole_status
 from valar_batch.flow.send import Sent, labelled, send
 from valar_batch.runs.draft import PreparedRow, old_requests
 from valar_batch.runs.rounds import Round, origins, with_origin
@@ -284,13 +285,13 @@ def rows_of(run: Run, batch: Batch, valar: Valar) -> list[pa.RecordBatch]:
     """Find the rows of a run that a batch at Valar is about. Raises DoubtError for strangers."""
     import pyarrow as pa
 
-    ids = pa.array(valar.batch_status(batch.id).request_status.keys(), pa.string())
+    ids = pa.array(whole_status(batch.id, valar).request_status.keys(), pa.string())
     rows = [
         chosen
         for part in origins(run)
         if (chosen := part.filter(pa.compute.is_in(part["custom_id"], ids))).num_rows
     ]
-    if not rows or sum(part.num_rows for part in rows) != len(ids):
+    if not rows or sum(part.num_rows for part in rows) != batch.request_counts:
         raise DoubtError(
             f"Valar has a batch {batch.id} with the label {batch.label}, of rows that {run.id} "
             "does not have",

@@ -132,5 +132,5 @@ class Home:
         path = self.path / "salt"
         with filelock.FileLock(self.path / "salt.lock"):
             if not path.exists():
-                durable.write_file(path, secrets.token_bytes(32))
+                durable.write_file(path, secrets.token_bytes(32), mark="writer")
         return key_fingerprint(api_key, path.read_bytes())

@@ -177,10 +177,15 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, state=state, **facts)
 
 
+EXPECTED = -1
+"""What `collected` is of an output that was about to take its place."""
+
+
 class OutputRecord(msgspec.Struct, frozen=True):
     """A file that a run wrote, and how it looked then: size in bytes, mtime in nanoseconds.
 
-    `collected` is how many of the run's batches had all their results here before it was written.
+    `collected` is how many of the run's batches had all their results here before it was written,
+    or EXPECTED.
     """
 
     path: str

@@ -14,7 +14,7 @@ from valar_batch import durable, locks
 from valar_batch.core.identity import FOREIGN_PREFIX
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.runs.batch import BatchFolder, rows_writer
-from valar_batch.runs.records import OutputRecord, RunRecord, read_record
+from valar_batch.runs.records import EXPECTED, OutputRecord, RunRecord, read_record
 from valar_batch.runs.spool import decode_entry, read_lines
 
 if TYPE_CHECKING:
@@ -185,23 +185,24 @@ class Run:
             for record in self.outputs()
         )
 
+    def expect_output(self, output: Path | None, output_format: str, whole: Path) -> None:
+        """Record how a file looks before it takes its place, while writing.
+
+        So it is known as this run's also where the process is killed right after that. What is
+        known of the place stays: the file there may be the one before.
+        """
+        self._write_outputs([*self.outputs(), record_of(output, output_format, whole, EXPECTED)])
+
     def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
         """Record a file that this run wrote, while writing; None is standard output.
 
         `collected` is what `collected()` gave before it was written.
         """
-        record = OutputRecord("-", output_format, collected=collected)
-        if output is not None:
-            stat = output.stat()
-            record = OutputRecord(
-                str(output.absolute()),
-                output_format,
-                stat.st_size,
-                stat.st_mtime_ns,
-                collected,
-            )
-        kept = [other for other in self.outputs() if other.path != record.path]
-        content = msgspec.json.encode([*kept, record])
+        record = record_of(output, output_format, output, collected)
+        self._write_outputs([o for o in self.outputs() if o.path != record.path] + [record])
+
+    def _write_outputs(self, outputs: list[OutputRecord]) -> None:
+        content = msgspec.json.encode(outputs)
         durable.write_file(self.path / "outputs.json", content, mark="writer")
 
 
@@ -222,6 +223,16 @@ class Pieces:
             self._rest = self._rest.slice(piece.num_rows)
             count -= piece.num_rows
             yield piece
+
+
+def record_of(
+    output: Path | None, output_format: str, file: Path | None, collected: int
+) -> OutputRecord:
+    """Describe an output by the file that is there, or will be."""
+    if output is None or file is None:
+        return OutputRecord("-", output_format, collected=collected)
+    stat, place = file.stat(), str(output.absolute())
+    return OutputRecord(place, output_format, stat.st_size, stat.st_mtime_ns, collected)
 
 
 def read_list(path: Path) -> list[OutputRecord]:
