@@ -1,8 +1,9 @@
-"""Files that are whole or absent: write aside, fsync, rename, fsync the folder."""
+"""Files that are whole or absent: write aside, fsync, rename, fsync the folder; and seals."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+READ_SIZE = 1 << 20
+SEAL_MARK = b"\nsha256:"
+SEAL_SIZE = len(SEAL_MARK) + hashlib.sha256().digest_size
+
+NAME_BYTES = 200
+"""So much of a file's name is in that of the file beside it, which has to fit in 255 bytes."""
 
 
 def sync_file(path: Path) -> None:
@@ -54,6 +62,7 @@ def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None
     path of the same file system to put it beside.
     """
     name = path.name if beside is None else f"{beside.name}.{path.name}"
+    name = os.fsencode(name)[:NAME_BYTES].decode(errors="ignore")
     aside = (beside or path).with_name(f".{name}.{mark or secrets.token_hex(6)}.partial")
     try:
         yield aside
@@ -66,3 +75,27 @@ def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def seal(path: Path) -> None:
+    """Add the digest of a file's content to its end."""
+    content, _ = _read_sealed(path, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(SEAL_MARK + content)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is as it was when it was sealed."""
+    size = path.stat().st_size - SEAL_SIZE
+    content, end = _read_sealed(path, size) if size >= 0 else (b"", b"")
+    return end == SEAL_MARK + content
+
+
+def _read_sealed(path: Path, size: int) -> tuple[bytes, bytes]:
+    """Give the digest of the first `size` bytes of a file, and what comes after them."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while size and (piece := file.read(min(READ_SIZE, size))):
+            digest.update(piece)
+            size -= len(piece)
+        return digest.digest(), file.read(SEAL_SIZE)

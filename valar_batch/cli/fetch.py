@@ -60,6 +60,7 @@ def command(
     from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.session import open_session
+    from valar_batch.flow.damage import reopen_damaged
     from valar_batch.flow.foreign import with_input
     from valar_batch.flow.join import Join
     from valar_batch.orders import rows_given
@@ -85,7 +86,9 @@ def command(
             with reporting(screen.progress, quiet=screen.quiet) as report:
                 shown = stack.enter_context(with_input(run, rows, home, report))
         check_columns(shown, output.choice())
-        if run.is_collected():
+        with reporting(screen.progress, quiet=screen.quiet) as report:
+            is_here = run.is_collected() and not reopen_damaged(run, report)
+        if is_here:
             with reporting(screen.progress, quiet=screen.quiet) as report:
                 summary = Join(shown, out, output.choice(), report).write()
         else:
