@@ -43,11 +43,12 @@ class Cli:
     home: Path
     environment: dict[str, str]
     started: list[subprocess.Popen] = field(default_factory=list)
+    command: tuple[str, ...] = COMMAND
 
     def start(self, *arguments: object, **more: object) -> subprocess.Popen:
         """Start a command and do not wait for it."""
         process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*self.command, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 READ_SIZE = 1 << 20
 SEAL_MARK = b"\nsha256:"
 SEAL_SIZE = len(SEAL_MARK) + hashlib.sha256().digest_size
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where a disk, a quota or a file is full."""
 
 NAME_BYTES = 200
 """So much of a file's name is in that of the file beside it, which has to fit in 255 bytes."""
@@ -54,12 +58,19 @@ def write_file(path: Path, content: bytes, *, mark: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None) -> Iterator[Path]:
+def replacing(
+    path: Path,
+    *,
+    mark: str | None = None,
+    beside: Path | None = None,
+    ready: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Path]:
     """Give a temporary path beside `path`; on a clean exit it becomes `path`, else it is removed.
 
     Its name is random, so that two processes never share it; a caller that holds a lock gives a
     `mark` of its own instead, and so overwrites what a killed predecessor left. `beside` is another
-    path of the same file system to put it beside.
+    path of the same file system to put it beside. `ready` is told the file when it is complete, and
+    has not taken its place.
     """
     name = path.name if beside is None else f"{beside.name}.{path.name}"
     name = os.fsencode(name)[:NAME_BYTES].decode(errors="ignore")
@@ -67,6 +78,7 @@ def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None
     try:
         yield aside
         sync_file(aside)
+        ready(aside)
         aside.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -74,7 +86,14 @@ def replacing(path: Path, *, mark: str | None = None, beside: Path | None = None
             error.filename = str(path)
         raise
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # why it cannot be removed is known by now
+            aside.unlink(missing_ok=True)
+
+
+def place_fault(error: BaseException | None, path: Path) -> None:
+    """Say where a disk is full, where the error itself does not: writing knows no path."""
+    if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+        error.filename = str(path)
 
 
 def seal(path: Path) -> None:

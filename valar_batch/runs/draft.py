@@ -229,7 +229,8 @@ class Draft:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        durable.place_fault(error, self.path)
         for close in (self._problems.close, *(batch.close for batch in self.batches)):
             with contextlib.suppress(OSError):  # what a full disk did not take is not needed now
                 close()

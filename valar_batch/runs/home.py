@@ -42,6 +42,8 @@ class Home:
             self.runs_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.chmod(0o700)
         except OSError as error:
+            if error.errno in durable.FULL:
+                raise
             raise StateError(
                 f"the home folder {self.path} cannot be used: {error.strerror}",
                 hint="set VALAR_BATCH_HOME to a folder that you may write to",

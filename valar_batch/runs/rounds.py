@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING, Self
 
@@ -41,9 +42,11 @@ class Round:
         self.path.mkdir(parents=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        durable.place_fault(error, self.path)
         for batch in self.batches:
-            batch.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is not needed now
+                batch.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def new_batch(self, first_row: int) -> BatchDraft:

@@ -182,30 +182,36 @@ class Run:
 
     def wrote(self, output: Path) -> bool:
         """Whether the file at `output` is one that this run wrote, unchanged since."""
-        stat = output.stat()
-        return any(
-            record.path == str(output.absolute())
-            and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-            for record in self.outputs()
-        )
+        seen = output_record(output, output, "")
+        return any(record.is_file_of(seen) for record in self.outputs())
+
+    def expect_output(self, output: Path | None, aside: Path, output_format: str) -> None:
+        """Record a file before it takes its place, so that it is never taken for a stranger's.
+
+        What this run wrote there before stays recorded, since it may still be there.
+        """
+        if output is not None:
+            self._record_output(output_record(output, aside, output_format), keeping=True)
 
     def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
         """Record a file that this run wrote, while writing; None is standard output.
 
         `collected` is what `collected()` gave before it was written.
         """
-        record = OutputRecord("-", output_format, collected=collected)
+        record = OutputRecord("-", output_format)
         if output is not None:
-            stat = output.stat()
-            record = OutputRecord(
-                str(output.absolute()),
-                output_format,
-                stat.st_size,
-                stat.st_mtime_ns,
-                collected,
-            )
-        kept = [other for other in self.outputs() if other.path != record.path]
+            record = output_record(output, output, output_format)
+        self._record_output(msgspec.structs.replace(record, collected=collected))
+
+    def _record_output(self, record: OutputRecord, *, keeping: bool = False) -> None:
+        kept = [other for other in self.outputs() if keeping or other.path != record.path]
         write_record(self.path / "outputs.json", OutputRecords([*kept, record]))
+
+
+def output_record(output: Path, file: Path, output_format: str) -> OutputRecord:
+    """Say how a file looks that is an output, or becomes one."""
+    stat = file.stat()
+    return OutputRecord(str(output.absolute()), output_format, stat.st_size, stat.st_mtime_ns)
 
 
 class Pieces:
