@@ -6,12 +6,14 @@ import json
 import os
 import random
 import sys
+import urllib.error
+import urllib.request
 from dataclasses import replace
 from itertools import count
 
 import pytest
 
-from tests.conftest import Cli, Served
+from tests.conftest import MODEL, Cli, Served
 from tests.disk.conftest import RECIPE, check_output, once, refused, write_rows
 
 FULL = "No space left on device"
@@ -152,18 +154,47 @@ def test_the_output(tmp_path, fetched, make_disk, name) -> None:
 
 
 def test_the_local_valar(tmp_path, make_cli, make_disk) -> None:
-    """A local Valar whose disk is full stops the command; with room, the rehearsal is complete."""
+    """A local Valar that finds no room stops the command; with room, the rehearsal is complete."""
     path, out = write_rows(tmp_path / "in.jsonl", 60), tmp_path / "out.jsonl"
-    disk = make_disk("size=4k", name="home/local")
+    disk = make_disk("size=40k", name="home/local")
     cli = make_cli(VALAR_BASE_URL="local")
-    stops = 0
-    for kilobytes in (4, 40, 80, 120, 200, 4000):
-        disk.resize(f"size={kilobytes}k")
-        done = cli("run", path, *RECIPE, *BATCHES, "--to", out, code=None)
-        print(kilobytes, done)
-        if done.code == 0:
-            break
-        refused(done)
-        stops += 1
-    assert stops > 2
+    said = refused(cli("run", path, *RECIPE, "--to", out, code=None))
+    assert said == "error: the local Valar stopped as it started"
+    disk.resize("size=4m")
+    cli("run", path, *RECIPE, "--to", out)
     check_output(out, 60)
+
+
+def test_a_served_valar(serve, make_disk) -> None:
+    """A local Valar whose disk fills says so, goes on, and takes the same batch once with room."""
+    disk = make_disk("size=4m", name="valar")
+    valar = serve()
+    params = {"model": MODEL, "input": "a" * 500}
+    requests = [{"custom_id": f"k{n}", "params": params} for n in range(60)]
+    body = json.dumps({"endpoint": "/v1/responses", "requests": requests}).encode()
+    free_on(disk, 0)
+    status, answer = post(valar, "/v1/batches", body)
+    message = "the local Valar failed: database or disk is full: its log says more"
+    assert (status, answer["error"]["message"]) == (500, message)
+    assert valar.executions()["total"] == 0
+    disk.resize("size=4m")
+    batch = post(valar, "/v1/batches", body)
+    assert batch[0] == 200
+    assert post(valar, "/v1/batches", body) == batch
+    assert once(valar, 60)
+
+
+def post(valar, path: str, body: bytes) -> tuple[int, dict]:
+    """Send a body under one idempotency key, past our own client."""
+    headers = {
+        "Authorization": f"Bearer {valar.key}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": "the same",
+    }
+    url = f"http://127.0.0.1:{valar.port}{path}"
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
