@@ -45,12 +45,13 @@ class Cli:
     home: Path
     environment: dict[str, str]
     started: list[subprocess.Popen] = field(default_factory=list)
+    command: tuple[str, ...] = COMMAND
 
     def start(self, *arguments: object, **more: object) -> subprocess.Popen:
         """Start a command and do not wait for it; `more` is for Popen."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*self.command, *map(str, arguments)],
             env={**environment(self.home), **self.environment},
             start_new_session=True,
             **{**pipes, **more},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from valar_batch.errors import UsageError
 from valar_batch.events import Notice
+from valar_batch.flow.damage import reopen_damaged
 from valar_batch.flow.events import silent
 from valar_batch.flow.foreign import with_input
 from valar_batch.flow.join import Join, Summary
@@ -182,7 +183,7 @@ def fetch(
         if rows is not None:
             shown = stack.enter_context(with_input(the_run, rows, open_home(), report))
         join = Join(shown, target, choice, report)
-        if not the_run.is_collected():
+        if not the_run.is_collected() or reopen_damaged(the_run, report):
             with session_on(the_run.record.target, report, options, the_run) as session:
                 collect(session, the_run, join, most, wait=wait)
         return deliver(the_run, target, join, report)

@@ -144,8 +144,21 @@ def look(run: Run, access: Access = NO_ACCESS) -> Standing:
 
 
 def check_output(target: Target, runs: Iterable[Run], *, overwrite: bool) -> None:
-    """Refuse to replace a file that none of these runs wrote. Raises UsageError."""
-    if target.path is None or overwrite or not target.path.exists():
+    """Refuse to replace a file that none of these runs wrote, and a place where none can be made.
+
+    Raises UsageError.
+    """
+    if target.path is None:
+        return
+    there = target.path.exists()
+    folder = target.path if target.is_folder and there else target.path.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{target.path} cannot be made: the folder {folder.absolute()} is not yours to write "
+            "to, or read-only",
+            hint="name an output elsewhere",
+        )
+    if overwrite or not there:
         return
     if target.is_folder:
         from valar_batch.formats.parts import writers_of
@@ -269,7 +282,9 @@ class Session:
     ) -> None:
         """Bring home what was sent of a run."""
         from valar_batch.flow.collect import Pace, collect
+        from valar_batch.flow.damage import reopen_damaged
 
+        reopen_damaged(run, self.report)
         pace = Pace(concurrency, missing_after(), patience())
         collect(
             run,

@@ -72,6 +72,7 @@ def command(
     from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.session import how_to_go_on, reporting_on, resumable
+    from valar_batch.flow.damage import reopen_damaged
     from valar_batch.flow.foreign import with_input
     from valar_batch.flow.join import Join
     from valar_batch.orders import rows_given
@@ -102,7 +103,7 @@ def command(
         if rows is not None:
             shown = stack.enter_context(with_input(run, rows, home, report))
         check_columns(shown, output.choice())
-        if run.is_collected():
+        if run.is_collected() and not reopen_damaged(run, report):
             summary = Join(shown, out, output.choice(), report).write()
         else:
             way = Session.open(run.record.target, report, run, access.access())

@@ -47,7 +47,7 @@ def command(
     order = order_of(path, recipe, source, target, submission.name)
     out = output.target()
     check_apart(out, path)
-    check_output(out, list(open_home().runs()), overwrite=output.overwrite)
+    check_output(out, open_home().runs(), overwrite=output.overwrite)
     with (
         problems_shown(path),
         open_session(

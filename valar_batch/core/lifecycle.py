@@ -43,10 +43,11 @@ MOVES: Mapping[BatchState, frozenset[BatchState]] = MappingProxyType(
         ),
         BatchState.SUBMITTED: frozenset({BatchState.SETTLED, BatchState.COLLECTED}),
         BatchState.SETTLED: frozenset({BatchState.SETTLED, BatchState.COLLECTED}),
-        BatchState.COLLECTED: frozenset(),
+        BatchState.COLLECTED: frozenset({BatchState.SUBMITTED}),
     }
 )
-"""Which states may follow which: submitting goes back to prepared when Valar refused the call."""
+"""Which states may follow which: submitting goes back to prepared when Valar refused the call,
+collected to submitted when results were damaged on the disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ MODE = "foreign"
 def known_foreign(home: Home, target: str, batch_id: str) -> Run | None:
     """Find a batch from elsewhere whose folder is here."""
     path = home.runs_path / foreign_name(target, batch_id)
-    return Run(path) if (path / "run.json").exists() else None
+    return Run(path) if path.exists() else None
 
 
 def take_foreign(home: Home, target: str, batch_id: str, valar: Valar) -> Run:
@@ -77,7 +77,7 @@ def take_foreign(home: Home, target: str, batch_id: str, valar: Valar) -> Run:
     kept = pa.StructArray.from_arrays([pa.array(ids, pa.string())], ["custom_id"])
     rows = rows_around(1, ids, [None] * len(ids), kept)
     with Draft(home) as draft:
-        write_sent_batch(draft.path / "batches" / "00000", status, 1, 0, [rows])
+        write_sent_batch(draft.path / "batches" / "00000", status, 1, 0, [rows], of=1)
         record = foreign_record(target, batch_id, status, pa.schema(kept.type))
         return draft.commit(foreign_name(target, batch_id), record)
 

@@ -128,7 +128,7 @@ class Join:
                     layout,
                     provenance=provenance_of(run),
                     mark=mark,
-                    on_whole=lambda whole: run.expect_output(target.path, target.format, whole),
+                    ready=lambda aside: run.expect_output(target.path, aside, target.format),
                 ) as writer:
                     for batch in run.batches:
                         self._write_batch(batch, writer, found.of_batch(batch))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from valar_batch.core.identity import parse_label
-from valar_batch.errors import DoubtError
+from valar_batch.errors import DoubtError, StateError
 
 if TYPE_CHECKING:
     from valar_batch.client.api import Valar
@@ -51,12 +52,10 @@ class RemoteBatch(msgspec.Struct, frozen=True):
 def batches_at(target: str, home: Home, valar: Valar) -> list[RemoteBatch]:
     """Give every batch of this key, the newest first."""
     runs = {run.id: run for run in home.runs() if run.record.target == target}
-    by_batch = {
-        batch_id: run.id
-        for run in runs.values()
-        for batch in run.all_batches
-        if (batch_id := batch.read().batch_id) is not None
-    }
+    by_batch: dict[str | None, str] = {}
+    for run in runs.values():
+        with contextlib.suppress(StateError):  # what cannot be read is found by its label
+            by_batch.update((batch.read().batch_id, run.id) for batch in run.all_batches)
 
     def run_of(batch: Batch) -> str | None:
         label = parse_label(batch.label or "")

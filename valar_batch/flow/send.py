@@ -89,10 +89,10 @@ def check_space(run: Run, unsent: list[BatchFolder]) -> None:
     """Refuse to spend where the answers would not fit on the disk."""
     requests = sum(batch.read().requests for batch in unsent)
     wanted = SPACE_AT_LEAST + requests * SPACE_PER_REQUEST
-    free = shutil.disk_usage(run.path).free
-    if free < wanted:
+    disk = shutil.disk_usage(run.path)
+    if disk.total and disk.free < wanted:  # some file systems do not say how large they are
         raise StateError(
-            f"only {free / 1e6:,.0f} MB are free beside {run.path}; "
+            f"only {disk.free / 1e6:,.0f} MB are free beside {run.path}; "
             f"{requests:,} answers may need {wanted / 1e6:,.0f} MB",
             hint="make room, or set VALAR_BATCH_HOME to a larger disk",
         )

@@ -131,7 +131,7 @@ class App:
             answer = envelope(error)
         except Exception as error:
             log_fault(scope, error)
-            message = "the local Valar failed: its log says more"
+            message = f"the local Valar failed{said_by(error)}: its log says more"
             answer = envelope(ServerFault(message, status=500, type="api_error"))
         if not isinstance(answer, Stream):
             await reply(answer, headers, incoming, send)
@@ -319,11 +319,11 @@ def log_fault(scope: Message, error: Exception) -> None:
 
 
 def trace_of(error: Exception) -> str:
-    """Say where an error came from.
-
-    What an error says may quote a request, which is no business of the log; what the disk and the
-    database say does not.
-    """
+    """Say where an error came from."""
     places = "".join(traceback.format_tb(error.__traceback__))
-    said = f": {error}" if isinstance(error, OSError | sqlite3.Error) else ""
-    return f"{type(error).__name__}{said}\n{places}"
+    return f"{type(error).__name__}{said_by(error)}\n{places}"
+
+
+def said_by(error: Exception) -> str:
+    """Give what the disk or the database says; what else an error says may quote a request."""
+    return f": {error}" if isinstance(error, OSError | sqlite3.Error) else ""
