@@ -44,8 +44,8 @@ ENOUGH_QUEUED = 50_000
 """While so many results wait to be fetched, finding more of them can wait."""
 ASK_AGAIN_AT_MOST = 15.0
 WELL_SECONDS = 90.0
-"""Valar counts as well while a call of any kind succeeded within so many seconds: a poll and the
-longest wait for the next fit in."""
+"""Valar counts as well while a call of any kind succeeded within so many seconds. After them it is
+polled, where results fail, to tell a fault of theirs from an outage."""
 SAID_AFTER = 5.0
 """Seconds for which fetching may fail before the user is told."""
 
@@ -167,12 +167,12 @@ class Collector:
             due = soonest(watched for watched in self._watched if watched.unsettled)
             if due is not None and due.next_poll and not self._wait:
                 due = None
-            if due is None and fanout.trouble and not self._is_well():
+            if is_unsure := bool(fanout.trouble) and not self._is_well():
                 due = soonest(watched for watched in self._watched if watched.is_open)
             if due is None and fanout.wait(TICK):
                 return self._progress(fanout)
             if due is not None:
-                left = due.next_poll - passed()
+                left = 0.0 if is_unsure else due.next_poll - passed()
                 if left <= 0 and fanout.pending < ENOUGH_QUEUED:
                     self._poll(due, fanout)
                 elif fanout.wait(TICK):
