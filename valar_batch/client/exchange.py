@@ -22,7 +22,7 @@ from valar_batch.client.answers import (
     proxy_failed,
     unreadable,
 )
-from valar_batch.client.clocks import awake, rest
+from valar_batch.client.clocks import awake, passed, rest
 from valar_batch.client.outgoing import (
     UNREACHABLE_HINT,
     URL_VARIABLE,
@@ -104,6 +104,8 @@ class Exchange:
         self._clock = clock
         self._jitter = jitter
         self._client = _client(connection)
+        self.took = 0.0
+        """Seconds of the last try that succeeded."""
 
     def stop_retrying(self) -> None:
         """Let every call under way end with its next error instead of being tried again."""
@@ -134,7 +136,9 @@ class Exchange:
         delay: float | None = None
 
         def attempt() -> Value:
+            began = passed()
             value = self._read(self._send(method, path, headers, body), decode)
+            self.took = passed() - began
             self._answered()
             return value
 

@@ -202,8 +202,8 @@ class Collector:
                 "submitted with?"
             )
             raise
-        self._well_at = awake()
-        if passed() - began >= SAID_AFTER:
+        self._well_at, answered = awake(), passed()
+        if answered - began >= SAID_AFTER:
             self._away_until = self._well_at
         keys = list(watched.settle(answer.request_status))
         fanout.put((result_path(watched.batch_id, key.custom_id), key) for key in keys)
@@ -212,7 +212,7 @@ class Collector:
             self._report(Notice(f"Valar says {word!r}, a status unknown to this version: waiting"))
         now = passed()
         polled_at_a_time = sum(1 for other in self._watched if other.unsettled)
-        seconds = (now - began) * max(1, polled_at_a_time)
+        seconds = (self._valar.took + now - answered) * max(1, polled_at_a_time)
         watched.polled(now, moved=len(keys), seconds=seconds)
 
     def _accept(self, key: Key, body: bytes) -> bool:
