@@ -80,8 +80,12 @@ class Valar:
         return self._exchange.took
 
     def stop_retrying(self) -> None:
-        """Let every call under way end with its next error: the user wants to stop."""
+        """Let every call under way end with its next error."""
         self._exchange.stop_retrying()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once: the user wants to stop."""
+        self._exchange.drop()
 
     def close(self) -> None:
         """Close the connections."""

@@ -31,6 +31,7 @@ from valar_batch.client.outgoing import (
     check_addresses,
     trusted_authorities,
 )
+from valar_batch.client.wires import Wires
 from valar_batch.core.backoff import UNREACHED_SECONDS, Contact, next_try, parse_retry_after
 from valar_batch.errors import (
     ApiError,
@@ -104,12 +105,18 @@ class Exchange:
         self._clock = clock
         self._jitter = jitter
         self._client = _client(connection)
+        self._wires = Wires()
         self.took = 0.0
         """Seconds of the last try that succeeded."""
 
     def stop_retrying(self) -> None:
         """Let every call under way end with its next error instead of being tried again."""
         self._ending.set()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once; what was sent of it may have arrived."""
+        self._ending.set()
+        self._wires.cut()
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -212,6 +219,7 @@ class Exchange:
                 self._connection.base_url + path,
                 headers=headers,
                 content=body() if body else None,
+                extensions={"trace": self._wires.trace},
             )
         except FOREIGN as error:
             mapped = error_from_httpx(error, self._client.base_url.host)

@@ -137,8 +137,7 @@ class Collector:
             return
         done = run.waits_for_nothing(folder, record)
         if not done:
-            waiting = in_use(record.title)
-            locks.enter_context(folder.writing(lambda: self._report(waiting)))
+            locks.enter_context(folder.writing(in_use(record.title, self._report)))
             record = folder.read()
             done = record.state is BatchState.COLLECTED
         self._requests += record.requests
