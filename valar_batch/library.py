@@ -246,7 +246,11 @@ def target_of(to: File | None, options: FetchKeywords | RunKeywords) -> Target:
     if path == "-":
         raise UsageError("to: - is for the command line", hint="leave it out to be given a table")
     return output_target(
-        path, options.get("format"), options.get("compression"), options.get("row_group_size")
+        path,
+        options.get("format"),
+        options.get("compression"),
+        options.get("row_group_size"),
+        escape_formulas=bool(options.get("escape_formulas")),
     )
 
 

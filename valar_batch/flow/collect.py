@@ -11,8 +11,6 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from valar_batch.client.answers import UNDECODABLE
 from valar_batch.client.api import result_path
 from valar_batch.client.clocks import awake, passed
@@ -20,7 +18,7 @@ from valar_batch.client.fanout import Fanout
 from valar_batch.core.backoff import OUTAGE_SECONDS, Contact
 from valar_batch.core.lifecycle import BatchState, Vain
 from valar_batch.core.statuses import TERMINAL, remote_status
-from valar_batch.core.wire import Response, result_line
+from valar_batch.core.wire import decode_response, result_line
 from valar_batch.errors import NotFound
 from valar_batch.flow.events import Collecting, Notice, Waiting, back, in_use
 from valar_batch.flow.spooling import Spooler
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from valar_batch.flow.events import Reporter
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.run import Run
-
-decode_response = msgspec.json.Decoder(Response).decode
 
 TICK = 0.2
 ENOUGH_QUEUED = 50_000
