@@ -39,9 +39,9 @@ TICK = 0.2
 ENOUGH_QUEUED = 50_000
 """While so many results wait to be fetched, finding more of them can wait."""
 ASK_AGAIN_AT_MOST = 15.0
-WELL_SECONDS = 90.0
-"""Valar counts as well while a call of any kind succeeded within so many seconds. After them it is
-polled, where results fail, to tell a fault of theirs from an outage."""
+WELL_SHARE = 0.15
+"""Valar counts as well while a call of any kind succeeded within this share of `missing_after`.
+After that it is polled, where results fail, to tell a fault of theirs from an outage."""
 SAID_AFTER = 5.0
 """Seconds for which fetching may fail before the user is told."""
 
@@ -258,7 +258,7 @@ class Collector:
         return True
 
     def _is_well(self) -> bool:
-        return awake() - self._well_at < WELL_SECONDS
+        return awake() - self._well_at < WELL_SHARE * self._pace.missing_after
 
     def _failed(self, key: Key, error: ApiError) -> None:
         key.watched.states[key.position] = MISSING
