@@ -28,7 +28,7 @@ def cli(make_cli, valar, relay):
     return make_cli(valar, VALAR_BASE_URL=relay.base_url, **settings)
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
 def test_everything_goes_through_the_proxy(cli, job, valar, relay, make_proxy, variable) -> None:
     """Each connection to Valar is one of the proxy's, and what it hears is the host alone."""
     proxy = make_proxy()

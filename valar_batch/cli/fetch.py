@@ -106,7 +106,8 @@ def command(
         if run.is_collected() and not reopen_damaged(run, report):
             summary = Join(shown, out, output.choice(), report).write()
         else:
-            way = Session.open(run.record.target, report, run, access.access())
-            session = stack.enter_context(way)
+            session = stack.enter_context(
+                Session.open(run.record.target, report, run, access.access())
+            )
             summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))
