@@ -101,8 +101,10 @@ def everywhere(kind: str, of_results: dict = SOME, **more: object) -> list[dict]
 
 
 PLANS = {
-    "429": everywhere("status", FEW, status=429, retry_after=1),
-    "429 with a date": everywhere("status", FEW, status=429, retry_after=1, as_date=True),
+    "429": [
+        {**fault, "as_date": number % 2 == 0}
+        for number, fault in enumerate(everywhere("status", FEW, status=429, retry_after=1))
+    ],
     "5xx": [
         {"kind": "status", "on": LIST, "status": 502, "calls": [1]},
         {"kind": "status", "on": POST, "status": 500, "calls": [1]},
@@ -115,7 +117,10 @@ PLANS = {
     "dropped after": everywhere("drop", when="after"),
     "dropped inside": everywhere("drop", when="inside"),
     "slow": everywhere("slow", seconds=0.3),
-    "byte by byte": everywhere("slow", FEW, pause=0.0002),
+    "byte by byte": [
+        {"kind": "slow", "on": MAPS, "calls": [1], "pause": 0.0001, "bytes": 50},
+        {"kind": "slow", "on": RESULTS, "calls": [5, 6], "pause": 0.0001},
+    ],
     "never": everywhere("never", FEW, processed=True),
     "shorter than its length": everywhere("truncated", under="the whole length"),
     "cut": everywhere("truncated"),
