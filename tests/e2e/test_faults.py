@@ -125,14 +125,18 @@ PLANS = {
     "shorter than its length": everywhere("truncated", under="the whole length"),
     "cut": everywhere("truncated"),
     "garbled": everywhere("garbled"),
-    "a proxy's page": everywhere("html"),
-    "a proxy's page after the work": everywhere("html", status=502, processed=True),
+    "a proxy's page": [
+        {**fault, "status": 200 if number % 2 else 502, "processed": number == 1}
+        for number, fault in enumerate(everywhere("html"))
+    ],
     "a map that lacks ids": [{"kind": "map", "what": "lacks", "share": 0.2}],
     "a map with unknown ids": [{"kind": "map", "what": "unknown ids", "share": 0.2}],
     "a map that goes back": [{"kind": "map", "what": "back", "share": 0.5, "polls": 6}],
     "an unknown word": [{"kind": "map", "what": "word", "share": 0.2, "polls": 1}],
-    "late by asks": [{"kind": "late", "asks": 2, "share": 0.1}],
-    "late by seconds": [{"kind": "late", "seconds": 1, "share": 0.1}],
+    "late": [
+        {"kind": "late", "asks": 2, "share": 0.1},
+        {"kind": "late", "seconds": 1, "share": 0.1},
+    ],
     "still running": [{"kind": "running", "asks": 2, "share": 0.1}],
 }
 
