@@ -165,6 +165,9 @@ class OutputKeywords(TypedDict, total=False):
     format: Annotated[str | None, "the format of the file, whatever its name says"]
     compression: Annotated[str | None, "the compression of the file, as in zstd, gzip or none"]
     row_group_size: Annotated[int | None, "rows in a row group of Parquet or a batch of Arrow"]
+    escape_formulas: Annotated[
+        bool | None, "CSV and TSV for spreadsheets: ' before text that begins as a formula", False
+    ]
     overwrite: Annotated[bool | None, "replace a file that this run did not write", False]
     concurrency: Annotated[int | None, "the most results fetched at a time", 200]
 

@@ -416,3 +416,27 @@ def test_an_unreadable_authority_file_stops_at_once(tls_origin, collector):
     with pytest.raises(RemoteError) as caught:
         fetch(collector.fanout(connection), ("/a", 1))
     assert not caught.value.is_transient
+
+
+@pytest.mark.parametrize(
+    ("fault", "well"),
+    [(Reply(fault=HANG_UP), True), (refusal(503), False)],
+    ids=["lost connections", "503 to every call"],
+)
+def test_an_outage_is_not_run_into_by_every_job(origin, connection, collector, fault, well):
+    """Thousands wait for one that is tried now and then, and all go on when it succeeds."""
+    ends = time.monotonic() + 1.5
+    failed = []
+
+    def script(request):
+        if time.monotonic() < ends:
+            failed.append(request)
+            return fault
+        return result(request)
+
+    origin.script = script
+    with collector.fanout(connection, most=8, is_well=lambda: well) as fanout:
+        fanout.put((f"/{i}", i) for i in range(2000))
+        assert fanout.wait()
+    assert sorted(collector.taken) == [(i, str(i)) for i in range(2000)]
+    assert len(failed) < 50

@@ -208,6 +208,14 @@ class OutputOptions:
             metavar="ROWS",
         ),
     ] = None
+    escape_formulas: Annotated[
+        bool,
+        option(
+            "--escape-formulas",
+            text="CSV and TSV for spreadsheets: put ' before text that begins as a formula does.",
+            panel=OUTPUT,
+        ),
+    ] = False
     overwrite: Annotated[
         bool,
         option("--overwrite", text="Replace a file that this run did not write.", panel=OUTPUT),
@@ -221,7 +229,13 @@ class OutputOptions:
         """Say where the output goes."""
         from valar_batch.formats.targets import output_target
 
-        return output_target(self.to, self.output_format, self.compression, self.row_group_rows)
+        return output_target(
+            self.to,
+            self.output_format,
+            self.compression,
+            self.row_group_rows,
+            escape_formulas=self.escape_formulas,
+        )
 
     def choice(self) -> Choice:
         """Say which columns it has."""
@@ -229,6 +243,17 @@ class OutputOptions:
 
         names = [name for text in self.columns or () for name in text.split(",")]
         return Choice(tuple(names) or None, self.flatten, self.keep_response)
+
+
+TimeoutOption = Annotated[
+    str | None,
+    option(
+        "--timeout",
+        text="Stop after so long, as in 90s, 30m or 8h: everything is kept, and the status is 4.",
+        panel=RUN,
+        metavar="TIME",
+    ),
+]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from valar_batch.core.nesting import is_too_deep
 from valar_batch.core.rules import BATCH_ENDPOINT
 
 BODY_HEAD = f'{{"endpoint":"{BATCH_ENDPOINT}","requests":[\n'.encode()
@@ -83,6 +84,15 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
     error: ErrorObject
 
 
+MOST_TOKENS = 10**12
+"""Beyond, a number in a result's usage is no count; sums of counts stay within 64 bits."""
+
+
+def plausible(tokens: int | None) -> int | None:
+    """Give a count of tokens, or None for what cannot be one."""
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
+
+
 class UsageDetails(msgspec.Struct, frozen=True, gc=False):
     """The parts of a token count."""
 
@@ -101,7 +111,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     @property
     def total(self) -> int:
         """All tokens, in and out."""
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
+        return (plausible(self.input_tokens) or 0) + (plausible(self.output_tokens) or 0)
 
 
 class ResponseMetadata(msgspec.Struct, frozen=True, gc=False):
@@ -125,6 +135,18 @@ class Response(msgspec.Struct, frozen=True):
     incomplete_details: Any = None
     usage: Usage | None = None
     metadata: ResponseMetadata | None = None
+
+
+_decode_response = msgspec.json.Decoder(Response).decode
+
+
+def decode_response(body: bytes) -> Response:
+    """Read a result. Raises msgspec.MsgspecError, or UnicodeDecodeError for text that is none."""
+    if is_too_deep(body):
+        raise msgspec.DecodeError("the JSON is nested too deeply")
+    if not body.isascii():
+        body.decode()  # what is not decoded below is kept as it came, and written with the rest
+    return _decode_response(body)
 
 
 class Result(msgspec.Struct, frozen=True):

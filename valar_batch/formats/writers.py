@@ -206,6 +206,7 @@ class TextWriter:
         self._stream = text_stream(stack, stream, target.compression)
         self._layout = layout
         self._delimiter = "\t" if target.format == "tsv" else ","
+        self._escapes = target.escape_formulas
         self._begin()
 
     def _begin(self) -> None:
@@ -229,14 +230,35 @@ class DelimitedWriter(TextWriter):
     """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
 
     def _begin(self) -> None:
-        header = [pa.array([column.name], pa.string()) for column in self._layout.columns]
-        self._stream.write(delimited_lines(header, self._delimiter))
+        self._put([pa.array([column.name], pa.string()) for column in self._layout.columns])
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
         """Write a record per row."""
         for rows, answers in pieces(kept, outcomes):
-            columns = self._layout.texts(rows, answers)
-            self._stream.write(delimited_lines(columns, self._delimiter))
+            self._put(self._layout.texts(rows, answers))
+
+    def _put(self, columns: list[pa.Array[Any]]) -> None:
+        if self._escapes:
+            columns = list(map(without_formulas, columns))
+        self._stream.write(delimited_lines(columns, self._delimiter))
+
+
+FORMULA = r"^[=+\-@\t\r\n\x00]"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def without_formulas(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Put an apostrophe before text that a spreadsheet would take for a formula; not numbers.
+
+    Source: OWASP, CSV Injection; OWASP ASVS 5, 1.2.10.
+    """
+    import pyarrow.compute as pc
+
+    risky = pc.and_not(
+        pc.match_substring_regex(column, FORMULA), pc.match_substring_regex(column, NUMBER)
+    )
+    mark, nothing = pa.scalar("'", column.type), pa.scalar("", column.type)
+    return pc.if_else(risky, pc.binary_join_element_wise(mark, column, nothing), column)
 
 
 def delimited_lines(columns: Sequence[pa.Array[Any]], delimiter: str) -> pa.Buffer:

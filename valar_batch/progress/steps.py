@@ -35,7 +35,8 @@ def describe(event: Event) -> str:
             return text
         case Waiting(what, seconds, error, lasted):
             so_far = f"; {duration(lasted)} so far" if lasted >= SHORT else ""
-            return f"{what}: {error}{so_far}; trying again in {duration(seconds)}"
+            soon = f" in {duration(seconds)}" if seconds >= 1 else ""
+            return f"{what}: {error}{so_far}; trying again{soon}"
         case Preparing(rows, requests, problems):
             tail = f", {plural(problems, 'row')} with problems" if problems else ""
             return f"prepared {rows:,} rows, {requests:,} requests{tail}"
