@@ -357,6 +357,27 @@ def test_a_plan_that_is_refused(faulty):
     assert faulty.call("POST", "/local/faults", {}, key="wrong").status == 401
 
 
+def test_what_serve_says(tmp_path, make_cli):
+    """It says that it goes wrong, by which plan, and how; a plan that cannot be is refused."""
+    path = tmp_path / "plan.toml"
+    path.write_text('[requests]\nfailed = 0.5\n[[fault]]\nkind = "garbled"\n')
+    process = make_cli().start("serve", "--port", "0", "--faults", path)
+    said = [process.stderr.readline().decode() for _ in range(2)]
+    process.terminate()
+    assert process.wait(20) == 0
+    assert said == [
+        "the local Valar is up; its answers are rehearsals. Ctrl-C ends it.\n",
+        f"it goes wrong on purpose, by {path}: 1 fault, 50% of requests fail.\n",
+    ]
+    path.write_text('[[fault]]\nkind = "fire"\n')
+    done = make_cli()("serve", "--port", "0", "--faults", path, code=2)
+    assert f"{path}: [[fault]] 1: kind: Invalid value 'fire'" in done.err.replace("\n", "")
+    path.write_text("[requests]\nfailed = 0.5\n")
+    options = ("--upstream", "http://localhost:1/v1", "--faults", path)
+    done = make_cli()("serve", "--port", "0", *options, code=2)
+    assert "an upstream decides what becomes of requests" in " ".join(done.err.split())
+
+
 def test_without_faults_there_is_no_such_place(server):
     """A server that was not told to go wrong cannot be."""
     assert server.call("GET", "/local/faults").status == 404

@@ -119,10 +119,11 @@ def test_a_plan_in_words():
     """What serve says of it as it starts."""
     plan = {"fault": [{"kind": "garbled"}]}
     assert read_plan(plan, "plan").summary == "1 fault"
-    plan |= {"reservation_seconds": 5, "requests": {"failed": 0.25}}
+    plan |= {"reservation_seconds": 5, "requests": {"failed": 0.25, "cancelled": 0.5}}
     assert (
         read_plan(plan, "plan").summary
-        == "1 fault, 25% of requests fail and 0% are cancelled, reservations expire after 5 s"
+        == "1 fault, 25% of requests fail, 50% of requests are cancelled, "
+        "reservations expire after 5 s"
     )
 
 

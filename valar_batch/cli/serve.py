@@ -52,7 +52,7 @@ def command(
         Path | None,
         typer.Option(
             "--faults",
-            help="Go wrong by this plan: errors, lost connections, late results, ….",
+            help="Go wrong by this plan: errors, lost connections, late results and more.",
             metavar="PLAN.toml",
             rich_help_panel=REHEARSAL,
         ),

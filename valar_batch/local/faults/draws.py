@@ -42,11 +42,13 @@ class Armed:
         """Whether its share is drawn of what answers are about, and not of calls."""
         return isinstance(self.fault, Within)
 
-    def hits(self, call: str, key: str, nth: int) -> bool:
-        """Count a call (`GET /v1/…`), the `nth` of its like, and say whether it is hit."""
+    def is_up_for(self, call: str, key: str) -> bool:
+        """Whether it may hit a call (`GET /v1/…`) under a key."""
+        return self.fault.key in (None, key) and bool(self._pattern.fullmatch(call))
+
+    def hits(self, call: str, nth: int) -> bool:
+        """Count a call that it is up for, the `nth` of its path, and say whether it is hit."""
         fault = self.fault
-        if not self._pattern.fullmatch(call) or fault.key not in (None, key):
-            return False
         self.calls += 1
         ordinal = nth if fault.per == "path" else self.calls
         if ordinal < fault.first or (fault.last is not None and ordinal > fault.last):
@@ -76,7 +78,7 @@ class Armed:
 
 
 class Draws:
-    """The faults of a plan at work. What it remembers of calls grows with their paths."""
+    """The faults of a plan at work. A count is kept for each path that a fault is up for."""
 
     def __init__(self, plan: Plan) -> None:
         self.armed = [
@@ -85,10 +87,13 @@ class Draws:
         self._calls: dict[str, int] = {}
 
     def next(self, method: str, path: str, key: str) -> tuple[int, list[Armed]]:
-        """Take up a call: give which of its path it is, from 1, and the faults that it meets."""
+        """Take up a call: give which of its path it is, from 1, and the faults that hit it."""
         call = f"{method} {path}"
+        up_for_it = [armed for armed in self.armed if armed.is_up_for(call, key)]
+        if not up_for_it:
+            return 0, []
         nth = self._calls[call] = self._calls.get(call, 0) + 1
-        return nth, [armed for armed in self.armed if armed.hits(call, key, nth)]
+        return nth, [armed for armed in up_for_it if armed.hits(call, nth)]
 
 
 def pattern_of(on: str) -> re.Pattern[str]:

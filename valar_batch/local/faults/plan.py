@@ -20,6 +20,10 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 STATUSES = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 501, 502, 503, 504, 529)
+HINT = (
+    "a [[fault]] has a kind (status, drop, slow, never, truncated, garbled, html, map, late, "
+    "running), and may say on, share, calls, from, to, per, most and key"
+)
 RESULTS = "GET /v1/batches/*/*"
 STATUS_MAPS = "GET /v1/batches/*"
 
@@ -202,9 +206,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Its faults, counted in words."""
         count = len(self.faults)
         said = [f"{count} fault{'' if count == 1 else 's'}"]
-        if any(self.requests.odds):
-            failed, cancelled = self.requests.odds
-            said.append(f"{failed:.0%} of requests fail and {cancelled:.0%} are cancelled")
+        failed, cancelled = self.requests.odds
+        if failed:
+            said.append(f"{failed:.0%} of requests fail")
+        if cancelled:
+            said.append(f"{cancelled:.0%} of requests are cancelled")
         if math.isfinite(self.reservation_seconds):
             said.append(f"reservations expire after {self.reservation_seconds:g} s")
         return ", ".join(said)
@@ -217,9 +223,9 @@ def load_plan(path: Path) -> Plan:
     except OSError as error:
         raise UsageError(f"--faults {path}: {error.strerror}", hint="check the path") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: it is not UTF-8 text") from error
+        raise UsageError(f"{path}: it is not UTF-8 text", hint=HINT) from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: this is not TOML: {error}") from error
+        raise UsageError(f"{path}: this is not TOML: {error}", hint=HINT) from error
     return read_plan(document, str(path))
 
 
@@ -241,4 +247,4 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `$")
         field = place.rstrip("`").lstrip(".")
-        raise UsageError(": ".join(filter(None, (where, field, what)))) from None
+        raise UsageError(": ".join(filter(None, (where, field, what))), hint=HINT) from None
