@@ -43,7 +43,7 @@ def requests_in(batch: Batch, run: Run, valar: Valar) -> set[str]:
     for status in statuses(batch.id, valar):
         names = status.request_status.keys()
         ours.update(i for folder in run.batches for i in folder.custom_ids() if i in names)
-        if batch.request_counts in (len(ours), len(names)):
+        if len(ours) == batch.request_counts:
             break
     return ours
 
