@@ -47,15 +47,13 @@ class Cli:
     started: list[subprocess.Popen] = field(default_factory=list)
 
     def start(self, *arguments: object, **more: object) -> subprocess.Popen:
-        """Start a command and do not wait for it."""
+        """Start a command and do not wait for it; `more` is for Popen."""
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             env={**environment(self.home), **self.environment},
             start_new_session=True,
-            **more,
+            **{**pipes, **more},
         )
         self.started.append(process)
         return process

@@ -173,6 +173,7 @@ def fetch(
     target, choice, most = target_of(to, options), choice_of(options), concurrency_of(options)
     with reporting_to(options) as report, contextlib.ExitStack() as stack:
         the_run = shown = find(run, options, report)
+        stack.enter_context(the_run.in_use())
         check_apart(target, the_run.record.input.place, options.get("input"))
         check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
         given = options.get("input")
@@ -211,16 +212,18 @@ def run(
     overwrite, most = bool(options.get("overwrite")), concurrency_of(options)
     check_apart(target, input)
     check_output(target, open_home().runs(), overwrite=overwrite)
-    with reporting_to(options) as report:
-        with session_on(order.target, report, options) as session:
-            submitted = session.submit(
-                order,
-                again=bool(options.get("again")),
-                allow=lambda runs: check_output(target, runs, overwrite=overwrite),
-                announce=lambda run: check_columns(run, choice),
-            )
-            join = Join(submitted.run, target, choice, report)
-            collect(session, submitted.run, join, most, wait=True)
+    with (
+        reporting_to(options) as report,
+        session_on(order.target, report, options) as session,
+    ):
+        submitted = session.submit(
+            order,
+            again=bool(options.get("again")),
+            allow=lambda runs: check_output(target, runs, overwrite=overwrite),
+            announce=lambda run: check_columns(run, choice),
+        )
+        join = Join(submitted.run, target, choice, report)
+        collect(session, submitted.run, join, most, wait=True)
         return deliver(submitted.run, target, join, report)
 
 

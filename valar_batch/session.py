@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from valar_batch.core.backoff import UNREACHED_SECONDS
@@ -185,13 +185,14 @@ def check_columns(run: Run, choice: Choice) -> None:
 
 @dataclass(slots=True)
 class Session:
-    """Work on a run at its target; `run` is set as soon as there is one."""
+    """Work on a run at its target; `run` is set, and in use, as soon as there is one."""
 
     home: Home
     connection: Connection
     valar: Valar
     report: Reporter
     run: Run | None = None
+    _end: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @classmethod
     @contextlib.contextmanager
@@ -204,7 +205,16 @@ class Session:
             connected(target, home, access) as connection,
             calling(connection, report, patience()) as valar,
         ):
-            yield cls(home, connection, valar, report, run)
+            session = cls(home, connection, valar, report)
+            with session._end:
+                if run is not None:
+                    session.take_up(run)
+                yield session
+
+    def take_up(self, run: Run) -> None:
+        """Work on a run from now on."""
+        self.run = run
+        self._end.enter_context(run.in_use())
 
     def submit(
         self,
@@ -218,7 +228,7 @@ class Session:
         from valar_batch.flow.submit import submit
 
         def placed(run: Run) -> None:
-            self.run = run
+            self.take_up(run)
             announce(run)
 
         key = self.home.fingerprint(self.connection.api_key)

@@ -231,6 +231,17 @@ class OutputOptions:
         return Choice(tuple(names) or None, self.flatten, self.keep_response)
 
 
+TimeoutOption = Annotated[
+    str | None,
+    option(
+        "--timeout",
+        text="Stop after so long, as in 90s, 30m or 8h: everything is kept, and the status is 4.",
+        panel=RUN,
+        metavar="TIME",
+    ),
+]
+
+
 @dataclasses.dataclass(frozen=True)
 class ScreenOptions:
     """What is shown while it works; data goes to stdout, this to stderr."""

@@ -74,9 +74,18 @@ class Valar:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def took(self) -> float:
+        """Seconds of the last call, without the tries that failed before."""
+        return self._exchange.took
+
     def stop_retrying(self) -> None:
-        """Let every call under way end with its next error: the user wants to stop."""
+        """Let every call under way end with its next error."""
         self._exchange.stop_retrying()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once: the user wants to stop."""
+        self._exchange.drop()
 
     def close(self) -> None:
         """Close the connections."""

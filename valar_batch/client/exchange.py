@@ -22,7 +22,7 @@ from valar_batch.client.answers import (
     proxy_failed,
     unreadable,
 )
-from valar_batch.client.clocks import awake, rest
+from valar_batch.client.clocks import awake, passed, rest
 from valar_batch.client.outgoing import (
     UNREACHABLE_HINT,
     URL_VARIABLE,
@@ -31,6 +31,7 @@ from valar_batch.client.outgoing import (
     check_addresses,
     trusted_authorities,
 )
+from valar_batch.client.wires import Wires
 from valar_batch.core.backoff import UNREACHED_SECONDS, Contact, next_try, parse_retry_after
 from valar_batch.errors import (
     ApiError,
@@ -104,10 +105,18 @@ class Exchange:
         self._clock = clock
         self._jitter = jitter
         self._client = _client(connection)
+        self._wires = Wires()
+        self.took = 0.0
+        """Seconds of the last try that succeeded."""
 
     def stop_retrying(self) -> None:
         """Let every call under way end with its next error instead of being tried again."""
         self._ending.set()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once; what was sent of it may have arrived."""
+        self._ending.set()
+        self._wires.cut()
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -134,7 +143,9 @@ class Exchange:
         delay: float | None = None
 
         def attempt() -> Value:
+            began = passed()
             value = self._read(self._send(method, path, headers, body), decode)
+            self.took = passed() - began
             self._answered()
             return value
 
@@ -208,6 +219,7 @@ class Exchange:
                 self._connection.base_url + path,
                 headers=headers,
                 content=body() if body else None,
+                extensions={"trace": self._wires.trace},
             )
         except FOREIGN as error:
             mapped = error_from_httpx(error, self._client.base_url.host)

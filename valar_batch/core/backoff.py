@@ -26,9 +26,10 @@ ROUND = 16
 TOLERATED = 8
 """A round is bad when more than one answer in this many is a fault."""
 POLL_SOONEST = 0.5
-POLL_LATEST = 60.0
+POLL_LATEST_AT_FIRST = 60.0
+POLL_LATEST = 300.0
 POLL_SHARE = 0.02
-"""The most of the time that goes into polling one batch."""
+"""The most of the time that goes into polling one batch, and that its end is noticed late."""
 
 
 def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = None) -> float:
@@ -130,18 +131,21 @@ def _timestamp(text: str | None) -> float | None:
         return None
 
 
-def next_poll_delay(interval: float, moved: int, left: int, seconds: float) -> float:
-    """Seconds until a batch is polled again.
+def next_poll_delay(
+    interval: float, moved: int, left: int, seconds: float, elapsed: float = 0.0
+) -> float:
+    """Seconds until a batch is polled again that has been watched for `elapsed` seconds.
 
     Later while nothing moves; while requests settle, about when a tenth of those left will have;
-    never so often that polling, which took `seconds`, is more than its share, except that a
-    minute is always enough to wait.
+    never so often that polling, which took `seconds`, is more than its share. A minute is always
+    enough to wait, and after hours the same share of them, up to five minutes.
     """
     if moved == 0:
         interval *= 1.5
     elif left:
         interval *= min(1.5, max(0.5, left / (10 * moved)))
-    return min(POLL_LATEST, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
+    latest = min(POLL_LATEST, max(POLL_LATEST_AT_FIRST, elapsed * POLL_SHARE))
+    return min(latest, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
 
 
 @dataclass(slots=True)

@@ -44,8 +44,8 @@ ENOUGH_QUEUED = 50_000
 """While so many results wait to be fetched, finding more of them can wait."""
 ASK_AGAIN_AT_MOST = 15.0
 WELL_SECONDS = 90.0
-"""Valar counts as well while a call of any kind succeeded within so many seconds: a poll and the
-longest wait for the next fit in."""
+"""Valar counts as well while a call of any kind succeeded within so many seconds. After them it is
+polled, where results fail, to tell a fault of theirs from an outage."""
 SAID_AFTER = 5.0
 """Seconds for which fetching may fail before the user is told."""
 
@@ -137,8 +137,7 @@ class Collector:
             return
         done = run.waits_for_nothing(folder, record)
         if not done:
-            waiting = in_use(record.title)
-            locks.enter_context(folder.writing(lambda: self._report(waiting)))
+            locks.enter_context(folder.writing(in_use(record.title, self._report)))
             record = folder.read()
             done = record.state is BatchState.COLLECTED
         self._requests += record.requests
@@ -167,12 +166,12 @@ class Collector:
             due = soonest(watched for watched in self._watched if watched.unsettled)
             if due is not None and due.next_poll and not self._wait:
                 due = None
-            if due is None and fanout.trouble and not self._is_well():
+            if is_unsure := bool(fanout.trouble) and not self._is_well():
                 due = soonest(watched for watched in self._watched if watched.is_open)
             if due is None and fanout.wait(TICK):
                 return self._progress(fanout)
             if due is not None:
-                left = due.next_poll - passed()
+                left = 0.0 if is_unsure else due.next_poll - passed()
                 if left <= 0 and fanout.pending < ENOUGH_QUEUED:
                     self._poll(due, fanout)
                 elif fanout.wait(TICK):
@@ -202,8 +201,8 @@ class Collector:
                 "submitted with?"
             )
             raise
-        self._well_at = awake()
-        if passed() - began >= SAID_AFTER:
+        self._well_at, answered = awake(), passed()
+        if answered - began >= SAID_AFTER:
             self._away_until = self._well_at
         keys = list(watched.settle(answer.request_status))
         fanout.put((result_path(watched.batch_id, key.custom_id), key) for key in keys)
@@ -212,7 +211,7 @@ class Collector:
             self._report(Notice(f"Valar says {word!r}, a status unknown to this version: waiting"))
         now = passed()
         polled_at_a_time = sum(1 for other in self._watched if other.unsettled)
-        seconds = (now - began) * max(1, polled_at_a_time)
+        seconds = (self._valar.took + now - answered) * max(1, polled_at_a_time)
         watched.polled(now, moved=len(keys), seconds=seconds)
 
     def _accept(self, key: Key, body: bytes) -> bool:

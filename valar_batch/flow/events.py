@@ -69,9 +69,9 @@ Event = Notice | Preparing | Sending | Collecting | Writing | Waiting
 Reporter = Callable[[Event], None]
 
 
-def in_use(title: str) -> Notice:
-    """Say that a batch has another writer, who is waited for."""
-    return Notice(f"{title} is in use by another process: waiting for it")
+def in_use(title: str, report: Reporter) -> Callable[[str], None]:
+    """Give what says that something is in use, and by whom, and is waited for."""
+    return lambda holder: report(Notice(f"{title} is in use by {holder}: waiting for it"))
 
 
 def back(what: str, lasted: float) -> Notice:

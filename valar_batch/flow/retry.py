@@ -13,7 +13,7 @@ from valar_batch.core.pack import Packer
 from valar_batch.core.statuses import Status, remote_status
 from valar_batch.core.wire import request_bytes
 from valar_batch.errors import DoubtError, StateError
-from valar_batch.flow.events import Notice
+from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.named_rows import named_rows
 from valar_batch.flow.outcomes import Overlay
 from valar_batch.flow.remote import requests_in
@@ -91,8 +91,7 @@ def retry(
     """
     if run.is_foreign:
         raise nothing_to_send(run)
-    waiting = Notice(f"{run.id} is in use by another retry: waiting for it")
-    with run.retrying(lambda: report(waiting)):
+    with run.retrying(in_use(f"the choice of rows of {run.id}", report)):
         if any(batch.read().state in UNSENT for batch in run.batches):
             raise StateError(
                 f"{run.id} is not all sent yet",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from valar_batch.client.clocks import passed
 from valar_batch.core.identity import parse_label
-from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Tries, before_sending
+from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Send, Tries, before_sending
 from valar_batch.errors import DoubtError, RemoteError, RequestRefused, StateError
 from valar_batch.flow.events import Sending, in_use
 from valar_batch.flow.remote import requests_in
+from valar_batch.locks import Abandoned
 from valar_batch.runs.records import now
 from valar_batch.runs.run import UNSENT
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from valar_batch.runs.records import BatchRecord
     from valar_batch.runs.run import Run
 
+GRACE = 5.0
+"""Seconds that an interrupt gives the threads of uploads to end."""
 IN_FLIGHT = 4
 """How many bodies are uploaded at a time, after the first went alone."""
 
@@ -57,23 +61,25 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
     sender = Sender(run, valar, key, report, resend=resend)
     first, *others = unsent
     sender.send(first)
-    stop = sender.stop
-    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload") as pool:
-        futures = [pool.submit(sender.send, batch) for batch in others]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            if any(future.done() and future.exception() for future in futures):
-                valar.stop_retrying()
-        except KeyboardInterrupt:
+    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload")
+    futures: list[Future[None]] = []
+    try:
+        futures += (pool.submit(sender.send, batch) for batch in others)
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in futures if future in ended and future.exception()]
+        if failed:
+            sender.stop.set()
             valar.stop_retrying()
-            raise
-        finally:
-            stop.set()
-            for future in futures:
-                future.cancel()
-    failures = [future.exception() for future in futures if not future.cancelled()]
+        pool.shutdown(cancel_futures=True)
+    except KeyboardInterrupt:
+        # Uploads under way are dropped: their intent is on the disk, and resuming finds them.
+        sender.stop.set()
+        valar.drop()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait(futures, GRACE)
+        raise
     # One that ended because another had failed is not the reason.
-    for failure in sorted(filter(None, failures), key=is_passing):
+    for failure in sorted(filter(None, (future.exception() for future in failed)), key=is_passing):
         raise failure
     return sender.sent
 
@@ -120,24 +126,16 @@ class Sender:
 
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._report(in_use(batch.read().title))):
+        waiting = in_use(batch.read().title, self._report)
+        with contextlib.suppress(Abandoned), batch.writing(waiting, self.stop):
             tries = Tries()
             while batch.read().state in UNSENT and not self.stop.is_set():
                 self._send_once(batch, tries)
 
     def _send_once(self, batch: BatchFolder, tries: Tries) -> None:
-        """Send a batch, or adopt it; or, where it may have arrived long ago, look for it anew."""
+        """Send a batch, or adopt it; or try so long that it has to be looked for again."""
         record = batch.read()
-        if record.state is BatchState.SUBMITTING and not (tries.are_doubtful or self._resend):
-            tries.may_have_arrived(passed() - (now() - (record.intent_at or now())))
-        step = before_sending(
-            record.state,
-            found=self._found(batch, record),
-            same_key=record.key in (None, self._key),
-            intent_age=tries.age(passed()),
-            resend=self._resend and not tries.are_doubtful,
-        )
-        match step:
+        match self._step(batch, record, tries):
             case Adopt(batch_id):
                 batch.mark_submitted(batch_id, adopted=True)
                 self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
@@ -150,8 +148,29 @@ class Sender:
                 )
             case _ if self._post(batch, tries):
                 self._advance(batches=1, posted=1)
-            case _:
-                self._remote = labelled(self._run.id, self._valar)
+
+    def _step(self, batch: BatchFolder, record: BatchRecord, tries: Tries) -> Adopt | Doubt | Send:
+        is_doubtful = record.state is BatchState.SUBMITTING
+        if is_doubtful and not (tries.are_doubtful or self._resend):
+            tries.may_have_arrived(passed() - (now() - (record.intent_at or now())))
+
+        def look() -> Adopt | Doubt | Send:
+            return before_sending(
+                record.state,
+                found=self._found(batch, record),
+                same_key=record.key in (None, self._key),
+                intent_age=tries.age(passed()),
+                resend=self._resend and not tries.are_doubtful,
+            )
+
+        step = look()
+        if isinstance(step, Doubt) or (
+            self._resend and is_doubtful and not isinstance(step, Adopt)
+        ):
+            # Only the list tells, and another process may have sent the batch since it was made.
+            self._remote = labelled(self._run.id, self._valar)
+            step = look()
+        return step
 
     def _advance(
         self, *, batches: int = 0, sent_bytes: int = 0, posted: int = 0, adopted: int = 0

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from valar_batch.client.clocks import passed
 from valar_batch.core.backoff import POLL_SOONEST, next_poll_delay
 from valar_batch.core.statuses import TERMINAL, remote_status
 from valar_batch.runs import spool
@@ -46,6 +47,7 @@ class Watched:
         self.next_poll = 0.0
         self.is_closed = False
         self._interval = POLL_SOONEST
+        self._since = passed()
         known = {entry.custom_id: entry for entry in spool.recover(folder.spool_path)}
         if known:
             for position, custom_id in enumerate(folder.custom_ids()):
@@ -99,7 +101,8 @@ class Watched:
 
     def polled(self, now: float, *, moved: int, seconds: float) -> None:
         """Choose the time of the next poll, after one that took `seconds` and settled `moved`."""
-        self._interval = next_poll_delay(self._interval, moved, self.unsettled, seconds)
+        elapsed = now - self._since
+        self._interval = next_poll_delay(self._interval, moved, self.unsettled, seconds, elapsed)
         self.next_poll = now + self._interval
 
     def close(self) -> None:

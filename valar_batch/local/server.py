@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
-from filelock import FileLock, Timeout
 
 from valar_batch.errors import UsageError
 from valar_batch.local.api.app import App
@@ -28,6 +27,7 @@ from valar_batch.local.rehearsal.fate import Odds
 from valar_batch.local.source import Rehearsals
 from valar_batch.local.state.store import Store
 from valar_batch.local.webhooks import PATIENCE, PAUSES, Webhooks
+from valar_batch.locks import InUse, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -206,14 +206,13 @@ def serve(
 @contextlib.contextmanager
 def only_server(state_folder: Path) -> Iterator[None]:
     """Hold a state folder. Two servers on one would each do the work that is begun."""
-    lock = FileLock(state_folder / SERVER_LOCK, mode=0o600)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        message = f"another server is at work on {state_folder}"
-        hint = "use that one, end it, or give this one a home of its own: VALAR_BATCH_HOME"
-        raise UsageError(message, hint=hint) from None
-    with lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(taken(state_folder / SERVER_LOCK))
+        except InUse as error:
+            message = f"another server is at work on {state_folder}: {error.holder}"
+            hint = "use that one, end it, or give this one a home of its own: VALAR_BATCH_HOME"
+            raise UsageError(message, hint=hint) from None
         yield
 
 

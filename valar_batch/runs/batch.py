@@ -9,16 +9,17 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-import filelock
 import msgspec
 import zstandard
 
 from valar_batch import durable
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.errors import StateError
+from valar_batch.locks import held
 from valar_batch.runs.records import FIRST_ROWS_FILE, BatchRecord, now, read_record
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -49,9 +50,11 @@ class BatchFolder:
         return read_record(self._record_path, BatchRecord)
 
     @contextlib.contextmanager
-    def writing(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the batch as its one writer, waiting for another process that has it."""
-        with held(self.path / "lock", on_wait):
+    def writing(
+        self, on_wait: Callable[[str], None], stop: threading.Event | None = None
+    ) -> Iterator[None]:
+        """Hold the batch as its one writer, waiting for another who has it: see `locks.held`."""
+        with held(self.path / "lock", on_wait, stop):
             yield
 
     def mark_submitting(self, key: str) -> BatchRecord:
@@ -142,22 +145,6 @@ class BatchFolder:
             pa.ipc.open_stream(file, options=options) as reader,
         ):
             yield from reader
-
-
-@contextlib.contextmanager
-def held(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a lock, waiting for another process that has it; `on_wait` is called before that."""
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        if on_wait is not None:
-            on_wait()
-        lock.acquire(poll_interval=0.2)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -8,13 +8,12 @@ import platform
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import filelock
 import msgspec
 
-from valar_batch import durable
+from valar_batch import durable, locks
 from valar_batch.core.identity import FOREIGN_PREFIX
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.runs.batch import BatchFolder, held, rows_writer
+from valar_batch.runs.batch import BatchFolder, rows_writer
 from valar_batch.runs.records import EXPECTED, OutputRecord, RunRecord, read_record
 from valar_batch.runs.spool import decode_entry, read_lines
 
@@ -75,9 +74,15 @@ class Run:
         return sorted(int(path.name) for path in self.retries_path.iterdir() if path.name.isdigit())
 
     @contextlib.contextmanager
-    def retrying(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    def in_use(self) -> Iterator[None]:
+        """Keep what is read of the run from being removed: its rows, and the run itself."""
+        with locks.using(self.path):
+            yield
+
+    @contextlib.contextmanager
+    def retrying(self, on_wait: Callable[[str], None]) -> Iterator[None]:
         """Hold the run as the one who chooses what is sent again."""
-        with held(self.path / "retries.lock", on_wait):
+        with locks.held(self.path / "retries.lock", on_wait):
             yield
 
     @property
@@ -130,14 +135,19 @@ class Run:
         path = self.path / "outputs.json"
         return read_list(path) if path.exists() else []
 
-    def with_rows(self, rows: Iterator[pa.RecordBatch], record: RunRecord) -> Run:
+    def with_rows(
+        self,
+        rows: Iterator[pa.RecordBatch],
+        record: RunRecord,
+        on_wait: Callable[[str], None],
+    ) -> Run:
         """Put other rows around the same requests; gives the run as it is then.
 
         `rows` are as many as before, in the form of `draft.rows_schema`, cut anyhow. They are
         written beside the old ones and count from the moment that `run.json` names them. The old
-        ones stay for whoever reads them now, those before them go.
+        ones stay for whoever is about to read them, those before them once nobody uses the run.
         """
-        with filelock.FileLock(self.path / "rows.lock"):
+        with locks.held(self.path / "rows.lock", on_wait):
             before = Run(self.path).record.rows_file
             stem, _, number = before.removesuffix(".arrow").partition("-")
             name = f"{stem}-{int(number or 0) + 1}.arrow"
@@ -151,16 +161,19 @@ class Run:
             record = msgspec.structs.replace(record, rows_file=name)
             content = msgspec.json.format(msgspec.json.encode(record))
             durable.write_file(self.path / "run.json", content, mark="writer")
-            for path in (self.path / "batches").glob("*/rows*.arrow"):
-                if path.name not in (name, before):
-                    path.unlink()
-        return Run(self.path)
+            if not locks.users(self.path):
+                for path in (self.path / "batches").glob("*/rows*.arrow"):
+                    if path.name not in (name, before):
+                        path.unlink()
+        run = Run(self.path)
+        run.record = record  # not what another process may have made of it since
+        return run
 
     @contextlib.contextmanager
-    def writing_output(self) -> Iterator[str]:
+    def writing_output(self, on_wait: Callable[[str], None]) -> Iterator[str]:
         """Write outputs one at a time; gives a mark for the temporary file that is this run's."""
         place = f"{platform.node()}:{self.path.absolute()}"
-        with filelock.FileLock(self.path / "outputs.lock"):
+        with locks.held(self.path / "outputs.lock", on_wait):
             yield hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
 
     def wrote(self, output: Path) -> bool:
