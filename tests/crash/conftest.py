@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.crash.figures import FIGURES
-from tests.crash.harness import SEED, WORKS, Stage
+from tests.crash.harness import KILLS, SEED, WORKS, Stage
 from tests.crash.works import COURSES
 
 
@@ -17,8 +17,8 @@ def stages(tmp_path, record_property):
     record_property("crash", figures)
     print(f"SEED={SEED}")  # noqa: T201 - shown where a test fails
 
-    def make(course: str, works: int = WORKS) -> Stage:
-        made.append(Stage(tmp_path, COURSES[course], figures, works))
+    def make(course: str, works: int) -> Stage:
+        made.append(Stage(tmp_path, COURSES[course], figures, WORKS if KILLS else works))
         return made[-1]
 
     yield make

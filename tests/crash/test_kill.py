@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 from types import MappingProxyType
 
 import pytest
 
-from tests.crash.harness import GOLDEN, KILLS_EACH, After, Before, scaled
+from tests.crash.harness import BATCH, GOLDEN, KILLS_EACH, PATIENCE, RETRY, After, Before, kills
 from tests.crash.works import COURSES
 
 
@@ -17,12 +18,13 @@ def test_kill(stages, course) -> None:
     stage = stages(course, works=3)
     seconds, _ = stage.measure()
     numbers = count(1)
-    for attempt in stage.attempts(scaled(8)):
+    for attempt in stage.attempts(kills(8, 0.12)):
         attempt.begin()
         for number in (next(numbers) for _ in range(KILLS_EACH)):
             share = stage.random.random() if number % 2 else GOLDEN * number % 1
             if not attempt.kill(After(share * seconds)):
                 seconds *= 0.95
+                break
             if number % 8 == 0:
                 attempt.kill_valar()
         attempt.repeat()
@@ -31,8 +33,6 @@ def test_kill(stages, course) -> None:
         attempt.remove()
 
 
-BATCH = "rename .*/run-.*/{}/batch.json"
-RETRY = "rename .*/retries/2/batches/{}/batch.json"
 STEPS = MappingProxyType(
     {
         "submit": {
@@ -94,15 +94,30 @@ def test_kill_at_a_step(stages, course) -> None:
     _, steps = stage.measure()
     named = iter(STEPS[course].values())
     numbers = count(1)
-    for attempt in stage.attempts(scaled(6)):
+    for attempt in stage.attempts(kills(6, 0.085)):
         attempt.begin()
         moments = next(named, None)
         for moment in moments or (
             Before("", 1 + int(GOLDEN * next(numbers) % 1 * len(steps))) for _ in range(KILLS_EACH)
         ):
-            was_alive = attempt.kill(moment)
-            assert was_alive or moments is None, f"{moment} did not come"
+            if not attempt.kill(moment):
+                assert moments is None, f"{moment} did not come"
+                break
         attempt.repeat()
         attempt.finish()
+        stage.check(attempt)
+        attempt.remove()
+
+
+def test_kill_valar(stages) -> None:
+    """Valar itself is killed and started again under a run: the run goes on."""
+    stage = stages("run", works=2)
+    seconds, _ = stage.measure()
+    for attempt in stage.attempts(kills(2, 0.01), "servers"):
+        process = attempt.cli.start(*attempt.killed)
+        time.sleep(stage.random.random() * seconds)
+        attempt.kill_valar()
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, err.decode()
         stage.check(attempt)
         attempt.remove()

@@ -20,7 +20,7 @@ from valar_batch.core.rules import CUSTOM_ID
 from valar_batch.core.template import text_of
 from valar_batch.errors import InputError, NotFound, StateError
 from valar_batch.flow.events import Notice
-from valar_batch.flow.remote import whole_status
+from valar_batch.flow.remote import statuses
 from valar_batch.formats.readers import open_input
 from valar_batch.runs.batch import rows_writer, write_sent_batch
 from valar_batch.runs.draft import Draft, rows_schema
@@ -64,7 +64,9 @@ def take_foreign(home: Home, target: str, batch_id: str, valar: Valar) -> Run:
     import pyarrow as pa
 
     try:
-        status = whole_status(batch_id, valar)
+        for status in statuses(batch_id, valar):
+            if len(status.request_status) == status.request_counts:
+                break
     except NotFound as error:
         raise StateError(
             f"no run {batch_id!r} in {home.path}, and no such batch at {target} with this key",

@@ -16,7 +16,7 @@ from valar_batch.errors import DoubtError, StateError
 from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.named_rows import named_rows
 from valar_batch.flow.outcomes import Overlay
-from valar_batch.flow.remote import whole_status
+from valar_batch.flow.remote import requests_in
 from valar_batch.flow.send import Sent, labelled, send
 from valar_batch.runs.draft import PreparedRow, old_requests
 from valar_batch.runs.records import damaged
@@ -283,7 +283,7 @@ def rows_of(run: Run, batch: Batch, valar: Valar) -> list[pa.RecordBatch]:
     """Find the rows of a run that a batch at Valar is about. Raises DoubtError for strangers."""
     import pyarrow as pa
 
-    ids = pa.array(whole_status(batch.id, valar).request_status.keys(), pa.string())
+    ids = pa.array(list(requests_in(batch, run, valar)), pa.string())
     rows = [
         chosen
         for part in origins(run)

@@ -15,7 +15,7 @@ from valar_batch.core.identity import parse_label
 from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Send, Tries, before_sending
 from valar_batch.errors import DoubtError, RemoteError, RequestRefused, StateError
 from valar_batch.flow.events import Sending, in_use
-from valar_batch.flow.remote import whole_status
+from valar_batch.flow.remote import requests_in
 from valar_batch.locks import Abandoned
 from valar_batch.runs.records import now
 from valar_batch.runs.run import UNSENT
@@ -194,10 +194,10 @@ class Sender:
             return None
         if found.request_counts != record.requests:
             message = f"but of {found.request_counts:,} requests instead of {record.requests:,}"
-        elif record.attempt > 1 and not (
-            whole_status(found.id, self._valar).request_status.keys() >= set(batch.custom_ids())
+        elif record.attempt > 1 and (
+            requests_in(found, self._run, self._valar) != set(batch.custom_ids())
         ):
-            message = "but of other rows"
+            message = "but of other rows, as far as it names them"
         else:
             return found.id
         hint = (
