@@ -205,7 +205,7 @@ def test_every_row_once_in_order_with_its_own_answer(tmp_path_factory, rows, siz
             answered(batch, batch.read().attempt, data.draw, told)
         assert attempt
 
-    names = [name for name in run.record.schema.names]
+    names = run.record.schema.names
     added = [
         free_name(name, names, "valar_")
         for name in ("custom_id", "status", "output_text", "attempts")

@@ -82,7 +82,9 @@ def about(amount: float | None) -> str:
 
 def when(seconds: float | None) -> str:
     """Write a time of the records, in local time."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
+    with contextlib.suppress(OverflowError, OSError, ValueError):
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
+    return str(seconds)
 
 
 def show_summary(run: Run, summary: Summary, target: Target) -> None:

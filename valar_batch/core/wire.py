@@ -6,7 +6,7 @@ here; the spool keeps every result's bytes whole.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -34,12 +34,16 @@ def params_of(request: bytes, custom_id: str) -> bytes:
     return request[len(request_bytes(custom_id, b"")) - 1 : -1]
 
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A count or a time that can be one."""
+
+
 class Batch(msgspec.Struct, frozen=True):
     """A batch as POST and the list give it; `created_at` is Unix time in seconds."""
 
     id: str
-    request_counts: int
-    created_at: int
+    request_counts: Whole
+    created_at: Whole
     label: str | None = None
 
 

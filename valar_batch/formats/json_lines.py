@@ -106,7 +106,7 @@ def lines_of(source: Source) -> Iterator[tuple[bytes, int]]:
     """Give lines that are not blank, stripped, with their numbers."""
     begin = 1
     for block in source.line_blocks(line_end):
-        for number, raw in enumerate(block.split(b"\n"), begin):
+        for number, raw in enumerate(block.split(b"\n") if block.strip(BLANK) else (), begin):
             line = raw.strip(BLANK)
             if line:
                 yield line, number

@@ -23,8 +23,8 @@ HEAD_BYTES = 1 << 16
 LONGEST_HEAD = 1 << 24
 """Bytes that are looked at for text where a file begins with white space."""
 
-LONGEST_LINE = 512_000_000
-"""Bytes: twice what a batch may have. Beyond, a file is no text of lines, and is not held."""
+LONGEST_LINE = 256_000_000
+"""Bytes: what a batch may have. Beyond, a file is no text of lines, and is not held."""
 
 BOM = codecs.BOM_UTF8
 BLANK = b" \t\r\n"
