@@ -192,7 +192,7 @@ def post(valar, path: str, body: bytes) -> tuple[int, dict]:
         "Idempotency-Key": "the same",
     }
     url = f"http://127.0.0.1:{valar.port}{path}"
-    request = urllib.request.Request(url, body, headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
             return answer.status, json.load(answer)
