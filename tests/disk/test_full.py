@@ -167,24 +167,24 @@ def test_the_output(tmp_path, fetched, make_disk, name) -> None:
     assert before
 
 
-def fill(index: id_index.IdIndex) -> None:
-    """Give an index more ids than 64 KB hold."""
-    for row in range(100_000):
-        index.add(f"k{row}", row)
+def spill(home: Home) -> None:
+    """Write more digests of ids than a small disk holds."""
+    with Draft(home) as draft:
+        index = id_index.IdIndex(draft.path / "ids")
+        for row in range(100_000):
+            index.add(f"k{row}", row)
 
 
 def test_the_index_of_ids(make_disk) -> None:
     """Where the digests of ids do not fit, the draft is named and removed."""
-    disk = make_disk("size=64k")
-    home = Home(disk.path / "home")
+    home = Home(make_disk("size=64k").path / "home")
     held, id_index.SPILL_BYTES = id_index.SPILL_BYTES, 24_000
     try:
-        with pytest.raises(OSError, match=FULL) as raised, Draft(home) as draft:
-            index = id_index.IdIndex(draft.path / "ids")
-            fill(index)
-        assert Path(raised.value.filename).is_relative_to(draft.path)
+        with pytest.raises(OSError, match=FULL) as raised:
+            spill(home)
     finally:
         id_index.SPILL_BYTES = held
+    assert Path(raised.value.filename).is_relative_to(home.runs_path)
     assert list(home.runs_path.iterdir()) == []
 
 
