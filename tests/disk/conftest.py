@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ class Disk:
     def unmount(self) -> None:
         """Take it away, whoever still has it open."""
         subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
+
+
+def can_mount() -> bool:
+    """Whether a disk can be mounted here."""
+    with tempfile.TemporaryDirectory() as folder:
+        disk = Disk(Path(folder, "disk"))
+        is_mounted = disk.mount("size=4k")
+        disk.unmount()
+    return is_mounted
 
 
 @pytest.fixture

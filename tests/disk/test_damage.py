@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import urllib.request
@@ -98,7 +99,8 @@ class World:
         assert code is None or done.exit_code == code, f"exit {done.exit_code}\n{done.output}"
         if done.exit_code == 1:
             message, _, hint = done.stderr[done.stderr.index("error: ") :].partition("\n")
-            assert message and hint.strip(), done.stderr
+            assert message, done.stderr
+            assert hint.strip(), done.stderr
         return done
 
     def damaged(self, name: str, damage) -> Path:
@@ -149,9 +151,10 @@ def test_each_file(world, name, damage) -> None:
     world("list")
     world("clean")
     world("fetch", world.other_run, "--to", world.folder / "o.jsonl", "--overwrite", "--quiet")
-    for command in ("status", "resume", "retry"):
-        world(command, world.run, code=None)
-    world("submit", world.path, *RECIPE, code=None)
+    if damage in ("garbage", "missing"):
+        for command in ("status", "resume", "retry"):
+            world(command, world.run, code=None)
+        world("submit", world.path, *RECIPE, code=None)
     fetched = world.fetched(world.run, world.whole, path)
     ext = world.fetched(world.batch, world.batch_rows, path)
     assert not fetched or not ext or name.endswith((*MENDED, "request.json.zst"))
@@ -163,4 +166,129 @@ def test_each_file(world, name, damage) -> None:
     if not ext:
         world.follow()
         assert world.fetched(world.batch, world.batch_rows, path)
+    assert world.served.executions() == world.executed
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(FILES), st.sampled_from(["cut", "flip"]), st.integers(0, 1 << 24))
+def test_any_byte(world, name, how, place) -> None:
+    """Cut at any byte or with any bit turned, a file gives the exact output, or is named."""
+    if how == "cut":
+        path = world.damaged(name, lambda content: content[: place % (len(content) + 1)])
+    else:
+        path = world.damaged(name, lambda content: flipped(content, place))
+    world.fetched(world.run, world.whole, path)
+    world.fetched(world.batch, world.batch_rows, path)
+    assert world.served.executions() == world.executed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batches",
+        "batches/00000",
+        "batches/00002",
+        "retries/2/batches",
+        "retries/2/batches/00000",
+    ],
+)
+def test_a_missing_folder(world, name) -> None:
+    """A batch that is gone is never rows that are gone: the hint brings it back."""
+    world.damaged("salt", lambda content: content)
+    path = world.home / "runs" / world.run / name
+    shutil.rmtree(path)
+    batches = path if path.name == "batches" else path.parent
+    assert not world.fetched(world.run, world.whole, batches)
+    world("retry", world.run, code=1)
+    world.follow()
+    world("submit", world.path, *RECIPE)
+    world("retry", world.run)
+    assert world.fetched(world.run, world.whole, path)
+    assert world.served.executions() == world.executed
+
+
+def test_the_latest_run_cannot_be_read(world) -> None:
+    """Without a name, no other run is taken for it; the list shows both, and says why."""
+    path = world.damaged("runs/RUN/run.json", lambda _: b"{")
+    assert world.other_run in world("status").output
+    os.utime(path.parent)
+    done = world("fetch", "--to", world.folder / "latest.jsonl", code=1)
+    assert f"the latest run may be {world.run}, which cannot be read" in done.stderr
+    done = world("list", "--json")
+    listed = {run["run"]: run for run in json.loads(done.stdout)}
+    assert listed[world.other_run]["state"] == "collected"
+    assert listed[world.run]["state"] == "damaged"
+    assert str(path) in listed[world.run]["error"]
+    assert f"{world.run}: {path} cannot be used: " in done.stderr
+
+
+def edit(path: Path, **facts: object) -> None:
+    """Write a record anew, as another version would have."""
+    record = {**json.loads(path.read_bytes()), **facts}
+    del record["check"]
+    path.write_text(json.dumps({key: value for key, value in record.items() if value != "gone"}))
+
+
+def test_a_newer_version(world) -> None:
+    """What a newer version wrote is refused by every command about it; others go on."""
+    path = world.damaged("runs/RUN/run.json", lambda content: content)
+    edit(path, folder_version=2, news="of the future")
+    for command in (
+        ("status", world.run),
+        ("fetch", world.run, "--to", world.folder / "newer.jsonl"),
+        ("resume", world.run),
+        ("retry", world.run),
+        ("submit", world.path, *RECIPE),
+        ("run", world.path, *RECIPE, "--to", world.folder / "newer.jsonl"),
+    ):
+        done = world(*command, code=1)
+        assert f"{path.parent} was written by a newer version of valar-batch" in done.stderr
+        assert "update valar-batch to work with this run" in done.stderr
+    assert world("list").stdout.count("\tdamaged\t") == 1
+    world("clean")
+    world("status", "other")
+    world("submit", world.other, *RECIPE, "--name", "other")
+    assert world.served.executions() == world.executed
+
+
+def test_an_older_version(world) -> None:
+    """Records without the fields that came later serve as they are."""
+    path = world.damaged("salt", lambda content: content)
+    folder = world.home / "runs" / world.run
+    later = ("folder_version", "rows_file", "fixed", "translated", "optional_columns")
+    edit(folder / "run.json", **dict.fromkeys(later, "gone"))
+    for record in folder.rglob("batch.json"):
+        edit(record, of_batches="gone", adopted="gone")
+    (folder / "outputs.json").unlink()
+    for command in ("status", "resume", "retry"):
+        world(command, world.run)
+    assert world.fetched(world.run, world.whole, path)
+    assert world.served.executions() == world.executed
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("runs/RUN/run.json", "missing"),
+        ("runs/RUN/batches/00001/rows.arrow", "flipped"),
+    ],
+)
+def test_the_real_command(world, name, damage) -> None:
+    """The command as a process: each ends in order, with one of our errors."""
+    world.damaged(name, DAMAGES[damage])
+    cli = Cli(world.home, world.environment)
+    out = world.folder / "real.jsonl"
+    for command in (
+        ("status", world.run),
+        ("list",),
+        ("fetch", world.run, "--to", out, "--overwrite"),
+        ("resume", world.run),
+        ("retry", world.run),
+        ("clean",),
+        ("submit", world.path, *RECIPE),
+    ):
+        done = cli(*command, code=None)
+        assert done.code in (0, 1), done
+        assert "Traceback" not in done.err
+        assert (done.code == 1) == ("error: " in done.err)
     assert world.served.executions() == world.executed

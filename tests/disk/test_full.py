@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import MODEL, Cli, Served
-from tests.disk.conftest import RECIPE, check_output, once, refused, write_rows
+from tests.disk.conftest import RECIPE, can_mount, check_output, once, refused, write_rows
+from valar_batch.runs import id_index
+from valar_batch.runs.draft import Draft
+from valar_batch.runs.home import Home
 
 FULL = "No space left on device"
 BATCHES = ("--batch-size", "20")
@@ -91,13 +97,21 @@ def test_at_every_file(tmp_path, valar, make_cli, make_disk) -> None:
                 return stops
         raise AssertionError("it never ends")
 
-    assert grow(range(8, 60, 3), "submit", path, *RECIPE, *BATCHES, until_run=True) > 3
+    assert grow(range(11, 60, 3), "submit", path, *RECIPE, *BATCHES, until_run=True) > 3
     assert valar.executions()["total"] < 60
     assert grow(count(files_on(disk)), "resume", "--quiet") > 1
     assert once(valar, 60)
     assert grow(count(files_on(disk)), "fetch", "--to", out, "--quiet") > 1
     check_output(out, 60)
     assert once(valar, 60)
+    chosen = tmp_path / "ids.txt"
+    chosen.write_text("k3\nk41\n")
+    assert grow(count(files_on(disk), 3), "retry", "--rows", chosen, "--quiet") > 1
+    grow(count(files_on(disk), 3), "fetch", "--to", out, "--quiet")
+    check_output(out, 60)
+    told = valar.executions()
+    assert (told["total"], told["distinct"]) == (62, 60)
+    assert {entry["custom_id"] for entry in told["repeated"]} == {"k3", "k41"}
 
 
 @pytest.mark.parametrize("limit", ["disk", "file size"])
@@ -153,6 +167,27 @@ def test_the_output(tmp_path, fetched, make_disk, name) -> None:
     assert before
 
 
+def spill(home: Home) -> None:
+    """Write more digests of ids than a small disk holds."""
+    with Draft(home) as draft:
+        index = id_index.IdIndex(draft.path / "ids")
+        for row in range(100_000):
+            index.add(f"k{row}", row)
+
+
+def test_the_index_of_ids(make_disk) -> None:
+    """Where the digests of ids do not fit, the draft is named and removed."""
+    home = Home(make_disk("size=64k").path / "home")
+    held, id_index.SPILL_BYTES = id_index.SPILL_BYTES, 24_000
+    try:
+        with pytest.raises(OSError, match=FULL) as raised:
+            spill(home)
+    finally:
+        id_index.SPILL_BYTES = held
+    assert Path(raised.value.filename).is_relative_to(home.runs_path)
+    assert list(home.runs_path.iterdir()) == []
+
+
 def test_the_local_valar(tmp_path, make_cli, make_disk) -> None:
     """A local Valar that finds no room stops the command; with room, the rehearsal is complete."""
     path, out = write_rows(tmp_path / "in.jsonl", 60), tmp_path / "out.jsonl"
@@ -192,9 +227,20 @@ def post(valar, path: str, body: bytes) -> tuple[int, dict]:
         "Idempotency-Key": "the same",
     }
     url = f"http://127.0.0.1:{valar.port}{path}"
-    request = urllib.request.Request(url, body, headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+@pytest.mark.skipif(can_mount(), reason="the other tests of this file mount as they are")
+def test_in_a_namespace() -> None:
+    """Where only a namespace may mount, this file is tested in one."""
+    inside = ("unshare", "--map-root-user", "--mount")
+    if not shutil.which("unshare") or subprocess.run([*inside, "true"], check=False).returncode:
+        pytest.skip("no namespace can be made here")
+    command = [*inside, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

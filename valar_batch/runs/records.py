@@ -243,7 +243,7 @@ def read_record(path: Path, kind: type[T]) -> T:
                 hint="update valar-batch to work with this run",
             )
         return msgspec.json.decode(content, type=kind)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
         raise damaged(path, error) from error
 
 
