@@ -8,7 +8,15 @@ import pytest
 
 from valar_batch.client.connection import Connection
 from valar_batch.errors import UsageError
-from valar_batch.settings import DEFAULT_BASE_URL, choose_target, connection_to, home_path
+from valar_batch.settings import (
+    DEFAULT_BASE_URL,
+    Access,
+    choose_target,
+    connection_to,
+    home_path,
+    missing_after,
+    patience,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +85,40 @@ def test_the_home_folder() -> None:
     """VALAR_BATCH_HOME says where runs are; else the platform does."""
     assert home_path({"VALAR_BATCH_HOME": "/somewhere"}) == Path("/somewhere")
     assert home_path({}).name == "valar-batch"
+
+
+@pytest.mark.parametrize(
+    ("access", "environment", "bundle"),
+    [
+        ("mine.pem", {"SSL_CERT_FILE": "file.pem", "SSL_CERT_DIR": "folder"}, "mine.pem"),
+        (None, {"SSL_CERT_FILE": "file.pem", "SSL_CERT_DIR": "folder"}, "file.pem"),
+        (None, {"SSL_CERT_FILE": "", "SSL_CERT_DIR": "folder"}, "folder"),
+        (None, {"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""}, None),
+        (None, {"REQUESTS_CA_BUNDLE": "other.pem", "CURL_CA_BUNDLE": "other.pem"}, None),
+    ],
+)
+def test_whom_it_trusts(access, environment, bundle) -> None:
+    """The option, then OpenSSL's variables; None is certifi's authorities, never nobody's."""
+    given = {"VALAR_API_KEY": "key", **environment}
+    assert connection_to("https://a/v1", given, Access(ca_bundle=access)).ca_bundle == bundle
+
+
+@pytest.mark.parametrize("name", ["VALAR_BATCH_PATIENCE", "VALAR_BATCH_MISSING_AFTER"])
+def test_a_time_is_a_number_of_seconds(name) -> None:
+    """Above 0 and finite; where it is not given or empty, it is the usual one."""
+    read = {"VALAR_BATCH_PATIENCE": patience, "VALAR_BATCH_MISSING_AFTER": missing_after}[name]
+    usual = {"VALAR_BATCH_PATIENCE": 86_400.0, "VALAR_BATCH_MISSING_AFTER": 600.0}[name]
+    assert [read({name: "1.5"}), read({name: ""}), read({})] == [1.5, usual, usual]
+    for text in ("soon", "0", "-1", "nan", "inf"):
+        with pytest.raises(UsageError, match=f"{name} is {text!r}, not a number of seconds"):
+            read({name: text})
+
+
+def test_the_password_of_a_proxy_is_in_no_representation(monkeypatch) -> None:
+    """As the key is not."""
+    monkeypatch.setenv("https_proxy", "http://user:secret@proxy:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    connection = connection_to("https://a/v1", {"VALAR_API_KEY": "key"})
+    assert connection.proxy == "http://user:secret@proxy:1"
+    assert "secret" not in repr(connection)

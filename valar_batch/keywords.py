@@ -118,10 +118,13 @@ class TargetKeywords(TypedDict, total=False):
     base_url: Annotated[str | None, "another address of the API; also VALAR_BASE_URL"]
 
 
-class KeyKeywords(TypedDict, total=False):
-    """Who asks."""
+class AccessKeywords(TypedDict, total=False):
+    """Who asks, and whom it trusts."""
 
     api_key: Annotated[str | None, "the key, in place of VALAR_API_KEY; it is never written down"]
+    ca_bundle: Annotated[
+        File | None, "a PEM file of the authorities to trust, in place of SSL_CERT_FILE"
+    ]
 
 
 class ReportKeywords(TypedDict, total=False):
@@ -137,12 +140,12 @@ class ReportKeywords(TypedDict, total=False):
     ]
 
 
-class StatusKeywords(TargetKeywords, KeyKeywords, total=False):
+class StatusKeywords(TargetKeywords, AccessKeywords, total=False):
     """The options of `status`."""
 
 
 class SubmitKeywords(
-    RecipeKeywords, InputKeywords, TargetKeywords, KeyKeywords, ReportKeywords, total=False
+    RecipeKeywords, InputKeywords, TargetKeywords, AccessKeywords, ReportKeywords, total=False
 ):
     """The options of `submit`."""
 
@@ -162,6 +165,9 @@ class OutputKeywords(TypedDict, total=False):
     format: Annotated[str | None, "the format of the file, whatever its name says"]
     compression: Annotated[str | None, "the compression of the file, as in zstd, gzip or none"]
     row_group_size: Annotated[int | None, "rows in a row group of Parquet or a batch of Arrow"]
+    escape_formulas: Annotated[
+        bool | None, "CSV and TSV for spreadsheets: ' before text that begins as a formula", False
+    ]
     overwrite: Annotated[bool | None, "replace a file that this run did not write", False]
     concurrency: Annotated[int | None, "the most results fetched at a time", 200]
 
@@ -177,7 +183,7 @@ class ForeignKeywords(TypedDict, total=False):
 
 
 class FetchKeywords(
-    ForeignKeywords, OutputKeywords, TargetKeywords, KeyKeywords, ReportKeywords, total=False
+    ForeignKeywords, OutputKeywords, TargetKeywords, AccessKeywords, ReportKeywords, total=False
 ):
     """The options of `fetch`."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from valar_batch.errors import UsageError
 from valar_batch.events import Notice
+from valar_batch.flow.damage import reopen_damaged
 from valar_batch.flow.events import silent
 from valar_batch.flow.foreign import with_input
 from valar_batch.flow.join import Join, Summary
@@ -47,7 +48,7 @@ from valar_batch.session import (
     look,
     open_home,
 )
-from valar_batch.settings import LOCAL, choose_target
+from valar_batch.settings import LOCAL, Access, choose_target
 from valar_batch.wording import counts, dollars, plural
 
 __all__ = [
@@ -136,7 +137,7 @@ def status(run: Run | str | None = None, **options: Unpack[StatusKeywords]) -> S
     `run` is what `submit` gave, an id or the beginning of one, or a name; None is the latest run.
     It may also be the id of any batch at Valar.
     """
-    return look(find(run, options, silent), options.get("api_key"))
+    return look(find(run, options, silent), access_of(options))
 
 
 @overload
@@ -182,7 +183,7 @@ def fetch(
         if rows is not None:
             shown = stack.enter_context(with_input(the_run, rows, open_home(), report))
         join = Join(shown, target, choice, report)
-        if not the_run.is_collected():
+        if not the_run.is_collected() or reopen_damaged(the_run, report):
             with session_on(the_run.record.target, report, options, the_run) as session:
                 collect(session, the_run, join, most, wait=wait)
         return deliver(the_run, target, join, report)
@@ -246,7 +247,11 @@ def target_of(to: File | None, options: FetchKeywords | RunKeywords) -> Target:
     if path == "-":
         raise UsageError("to: - is for the command line", hint="leave it out to be given a table")
     return output_target(
-        path, options.get("format"), options.get("compression"), options.get("row_group_size")
+        path,
+        options.get("format"),
+        options.get("compression"),
+        options.get("row_group_size"),
+        escape_formulas=bool(options.get("escape_formulas")),
     )
 
 
@@ -284,7 +289,7 @@ def session_on(
     """Connect; on an interrupt, report how to go on."""
     session: Session | None = None
     try:
-        with Session.open(target, report, run, api_key=options.get("api_key")) as session:
+        with Session.open(target, report, run, access_of(options)) as session:
             yield session
     except KeyboardInterrupt:
         report(Notice(how_to_go_on(session.run if session else run)))
@@ -309,7 +314,13 @@ def find(
     def target() -> str:
         return choose_target(options.get("base_url"), local=bool(options.get("local")))
 
-    return find_run_or_batch(open_home(), name, target, report, options.get("api_key"))
+    return find_run_or_batch(open_home(), name, target, report, access_of(options))
+
+
+def access_of(options: Mapping[str, Any]) -> Access:
+    """Read who asks and whom it trusts."""
+    bundle = options.get("ca_bundle")
+    return Access(options.get("api_key"), None if bundle is None else os.fspath(bundle))
 
 
 def concurrency_of(options: FetchKeywords | RunKeywords) -> int:

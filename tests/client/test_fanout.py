@@ -371,7 +371,7 @@ def test_an_unknown_authority_stops_at_once(tls_origin, collector):
     with pytest.raises(ConnectionFailed) as caught:
         fetch(collector.fanout(Connection(tls_origin.base_url, KEY)), ("/a", 1))
     assert caught.value.message.startswith("the certificate of 127.0.0.1 is not trusted: ")
-    trusting = Connection(tls_origin.base_url, KEY, ca_file=str(CERTIFICATE))
+    trusting = Connection(tls_origin.base_url, KEY, ca_bundle=str(CERTIFICATE))
     fetch(collector.fanout(trusting), ("/a", 1))
     assert collector.taken == [(1, "a")]
 
@@ -412,7 +412,31 @@ def test_settings_that_cannot_work_are_a_usage_error(connection, collector):
 
 def test_an_unreadable_authority_file_stops_at_once(tls_origin, collector):
     """A CA file that is none is no matter of patience."""
-    connection = Connection(tls_origin.base_url, KEY, ca_file="/nonexistent.pem")
+    connection = Connection(tls_origin.base_url, KEY, ca_bundle="/nonexistent.pem")
     with pytest.raises(RemoteError) as caught:
         fetch(collector.fanout(connection), ("/a", 1))
     assert not caught.value.is_transient
+
+
+@pytest.mark.parametrize(
+    ("fault", "well"),
+    [(Reply(fault=HANG_UP), True), (refusal(503), False)],
+    ids=["lost connections", "503 to every call"],
+)
+def test_an_outage_is_not_run_into_by_every_job(origin, connection, collector, fault, well):
+    """Thousands wait for one that is tried now and then, and all go on when it succeeds."""
+    ends = time.monotonic() + 1.5
+    failed = []
+
+    def script(request):
+        if time.monotonic() < ends:
+            failed.append(request)
+            return fault
+        return result(request)
+
+    origin.script = script
+    with collector.fanout(connection, most=8, is_well=lambda: well) as fanout:
+        fanout.put((f"/{i}", i) for i in range(2000))
+        assert fanout.wait()
+    assert sorted(collector.taken) == [(i, str(i)) for i in range(2000)]
+    assert len(failed) < 50

@@ -249,5 +249,6 @@ def test_a_run_of_a_newer_version(path, cli) -> None:
     """A folder that a newer version wrote is refused with a clear word."""
     run = cli("submit", path, *RECIPE).out.strip()
     record = cli.home / "runs" / run / "run.json"
-    record.write_bytes(record.read_bytes().replace(b'"folder_version": 1', b'"folder_version": 99'))
+    newer = {**json.loads(record.read_bytes()), "folder_version": 99}
+    record.write_bytes(msgspec.json.encode(newer))
     assert "newer version" in cli("fetch", run, "--to", "-", code=1).err

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import MODEL
+from valar_batch.runs.batch import rows_writer
 
 ROWS = 60
 RECIPE = ("--model", MODEL, "--prompt", "{{ a }}", "--id", "id", "--batch-size", "20")
@@ -354,7 +355,7 @@ def test_another_choice_under_the_same_label(work, valar, tmp_path) -> None:
     place = other.home / "runs" / work.run / "retries" / "2" / "batches" / "00000"
     rows = pa.ipc.open_stream((place / "rows.arrow").read_bytes()).read_all()
     changed = rows.set_column(1, "custom_id", pa.array([failed[1]]))
-    with pa.ipc.new_stream(place / "rows.arrow", rows.schema) as writer:
+    with rows_writer(place / "rows.arrow", rows.schema) as writer:
         writer.write_table(changed.cast(rows.schema))
     edit(place, **UNSENT)
     done = other("retry", work.run, code=1)

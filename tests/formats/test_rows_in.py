@@ -89,8 +89,50 @@ def test_jsonl_nested_too_deeply_is_a_problem(tmp_path):
     """A line that would overflow the decoder's stack costs its row only."""
     deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     _, rows, _ = read_bytes(tmp_path, "in.jsonl", b'{"a":1}\n' + deep + b'\n{"a":2}\n')
-    problem = Problem("bad JSON", "", "the JSON is nested too deeply", JSON_HINT, 2, 2)
+    message = "the JSON is nested too deeply: 200 levels are the most"
+    problem = Problem("bad JSON", "", message, JSON_HINT, 2, 2)
     assert rows == [{"a": 1}, problem, {"a": 2}]
+
+
+def test_the_deepest_json_is_the_same_everywhere(tmp_path):
+    """200 levels are taken, 201 are not; brackets in text are none, and many may stand in a row."""
+    lines = [
+        b'{"a":' + b"[" * 199 + b"]" * 199 + b"}",
+        b'{"a":' + b"[" * 200 + b"]" * 200 + b"}",
+        b'{"a":"' + b"[" * 900 + rb"\"{" + b'"}',
+        b'{"a":[' + b"[[]]," * 900 + b"[]]}",
+        b'{"a":' + b'{"[":' * 200 + b"1" + b"}" * 200 + b"}",
+    ]
+    _, rows, _ = read_bytes(tmp_path, "in.jsonl", b"\n".join(lines))
+    assert [isinstance(row, Problem) for row in rows] == [False, True, False, False, True]
+    assert rows[2] == {"a": "[" * 900 + '"{'}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "hint"),
+    [
+        (rb'{"a":"\ud800"}', r"\ud800 is half of a surrogate pair", "write the whole character"),
+        (rb'{"a":"x\uDC00"}', r"\uDC00 is half of a surrogate pair", "write the whole character"),
+        (rb'{"a":"\ud83d\u0041"}', r"\ud83d is half of a surrogate pair", "write the whole"),
+        (b'{"a":NaN}', "there is no NaN in JSON", "write null for what is no number"),
+        (
+            b'{"a":[1,-Infinity]}',
+            "there is no -Infinity in JSON",
+            "write null for what is no number",
+        ),
+        (b'\xef\xbb\xbf{"a":1}', "a byte order mark stands before it", "write the file without"),
+        (b'{"a":1}\r{"a":2}', "JSON is malformed: trailing characters", "a line ends in a"),
+        (b'{"a":"NaN",}', "JSON is malformed: trailing comma in object", JSON_HINT),
+        (rb'{"a":"\ud83d\ude00",}', "JSON is malformed: trailing comma in object", JSON_HINT),
+        (b'{"a":"\0"}', "JSON is malformed: invalid character (byte 6)", JSON_HINT),
+    ],
+)
+def test_what_others_write_for_json_is_called_by_its_name(tmp_path, line, reason, hint):
+    """What json.dumps and spreadsheets write and JSON does not have is named, with what to do."""
+    _, (_, row), _ = read_bytes(tmp_path, "in.jsonl", b'{"a":1}\n' + line)
+    assert row.message.startswith(f"the line is not valid JSON: {reason}")
+    assert row.hint.startswith(hint)
+    assert (row.row, row.line) == (2, 2)
 
 
 def test_chunks_are_bounded_by_rows_and_by_bytes(tmp_path):

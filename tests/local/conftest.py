@@ -10,8 +10,11 @@ import pytest
 
 SERVE = """
 import json, pathlib, sys
+from valar_batch.local.faults.plan import read_plan
 from valar_batch.local.server import Settings, serve
 settings = json.loads(sys.argv[2])
+if "faults" in settings:
+    settings["faults"] = read_plan(settings["faults"], "the plan")
 serve(
     "127.0.0.1",
     int(sys.argv[3]),
@@ -56,16 +59,21 @@ class LocalServer:
 
     def call(self, method, path, body=None, *, key=KEY, idempotency_key=None):
         """Make one call; a body that is not bytes is sent as JSON."""
+        status, headers, content = self.raw(method, path, body, key, idempotency_key)
+        return Reply(status, headers, json.loads(content))
+
+    def raw(self, method, path, body=None, key=KEY, idempotency_key=None, timeout=60):
+        """Make one call and give status, headers and bytes, whatever they are."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return Reply(answer.status, dict(answer.getheaders()), json.loads(answer.read()))
+            return answer.status, dict(answer.getheaders()), answer.read()
         finally:
             connection.close()
 
@@ -101,6 +109,14 @@ class LocalServer:
 def server(tmp_path_factory):
     """One server for tests that do not mind each other."""
     running = LocalServer(tmp_path_factory.mktemp("valar"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """One server whose plan of faults is changed by the tests."""
+    running = LocalServer(tmp_path_factory.mktemp("faulty"), faults={})
     yield running
     running.stop()
 

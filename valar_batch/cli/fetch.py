@@ -10,7 +10,13 @@ import typer
 from valar_batch.cli.grouping import INPUT, option
 from valar_batch.cli.interrupts import heed
 from valar_batch.cli.lookup import RunOrBatchArgument
-from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions, TimeoutOption
+from valar_batch.cli.options import (
+    AccessOptions,
+    OutputOptions,
+    ScreenOptions,
+    TargetOptions,
+    TimeoutOption,
+)
 
 if TYPE_CHECKING:
     from valar_batch.runs.run import Run
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 def command(
     output: OutputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunOrBatchArgument = None,
     input_path: Annotated[
@@ -65,6 +72,7 @@ def command(
     from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.session import how_to_go_on, reporting_on, resumable
+    from valar_batch.flow.damage import reopen_damaged
     from valar_batch.flow.foreign import with_input
     from valar_batch.flow.join import Join
     from valar_batch.orders import rows_given
@@ -86,7 +94,7 @@ def command(
         go_on = resumable(lambda: how_to_go_on(found[0] if found else None, output.to, name))
         stack.enter_context(go_on)
         report = stack.enter_context(reporting_on(screen))
-        run = shown = find_run_or_batch(home, name, target.target, report)
+        run = shown = find_run_or_batch(home, name, target.target, report, access.access())
         found.append(run)
         stack.enter_context(run.in_use())
         check_apart(out, run.record.input.place, input_path)
@@ -95,9 +103,11 @@ def command(
         if rows is not None:
             shown = stack.enter_context(with_input(run, rows, home, report))
         check_columns(shown, output.choice())
-        if run.is_collected():
+        if run.is_collected() and not reopen_damaged(run, report):
             summary = Join(shown, out, output.choice(), report).write()
         else:
-            session = stack.enter_context(Session.open(run.record.target, report, run))
+            session = stack.enter_context(
+                Session.open(run.record.target, report, run, access.access())
+            )
             summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from valar_batch import __version__
+from valar_batch import __version__, durable
 from valar_batch.cli import (
     clean,
     fetch,
@@ -117,6 +117,9 @@ def main() -> None:
 def error_of_system(error: OSError) -> ValarBatchError:
     """Put a fault of the disk or the system into words."""
     place = f" ({error.filename})" if error.filename else ""
+    if error.errno in durable.FULL:
+        hint = "nothing that was done is lost: make room and repeat the command"
+        return StateError(f"{os.strerror(error.errno)}{place}", hint=hint)
     return StateError(
         f"{error.strerror or error}{place}",
         hint="nothing that was done is lost: mend the cause and repeat the command",

@@ -10,6 +10,7 @@ from valar_batch.cli.grouping import INPUT, OUTPUT, RUN, SCREEN, TARGET, option
 if TYPE_CHECKING:
     from valar_batch.formats.layout import Choice
     from valar_batch.formats.targets import Target
+    from valar_batch.settings import Access
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +110,28 @@ class TargetOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class AccessOptions:
+    """Whom a command trusts that talks to Valar."""
+
+    ca_bundle: Annotated[
+        str | None,
+        option(
+            "--ca-bundle",
+            text="A PEM file of the authorities to trust, as behind a proxy that opens TLS; also "
+            "SSL_CERT_FILE.",
+            panel=TARGET,
+            metavar="FILE",
+        ),
+    ] = None
+
+    def access(self) -> Access:
+        """Say who asks and whom it trusts."""
+        from valar_batch.settings import Access
+
+        return Access(ca_bundle=self.ca_bundle)
+
+
+@dataclasses.dataclass(frozen=True)
 class SubmitOptions:
     """What a submission is called and whether it may be paid for again."""
 
@@ -185,6 +208,14 @@ class OutputOptions:
             metavar="ROWS",
         ),
     ] = None
+    escape_formulas: Annotated[
+        bool,
+        option(
+            "--escape-formulas",
+            text="CSV and TSV for spreadsheets: put ' before text that begins as a formula does.",
+            panel=OUTPUT,
+        ),
+    ] = False
     overwrite: Annotated[
         bool,
         option("--overwrite", text="Replace a file that this run did not write.", panel=OUTPUT),
@@ -198,7 +229,13 @@ class OutputOptions:
         """Say where the output goes."""
         from valar_batch.formats.targets import output_target
 
-        return output_target(self.to, self.output_format, self.compression, self.row_group_rows)
+        return output_target(
+            self.to,
+            self.output_format,
+            self.compression,
+            self.row_group_rows,
+            escape_formulas=self.escape_formulas,
+        )
 
     def choice(self) -> Choice:
         """Say which columns it has."""

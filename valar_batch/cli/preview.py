@@ -46,13 +46,12 @@ def command(
     What `--all --json` prints is a file of finished requests, which submit takes. Ids that occur
     twice are found by validate, not here.
     """
-    from rich.console import Console
-
     from valar_batch.cli.render import say
     from valar_batch.flow.events import silent
     from valar_batch.flow.preview import previews
+    from valar_batch.progress.screen import Screen
 
-    out = Console(highlight=False, markup=False, soft_wrap=True)
+    out = Screen(soft_wrap=True)
     last = None if every else max(only) if only else count
     has_problems, missing = False, set(only or ()) if not every else set()
     for preview in previews(order_of(path, recipe, source, target), silent, last=last):

@@ -11,7 +11,7 @@ import msgspec
 
 from valar_batch.core.statuses import Status
 from valar_batch.settings import LOCAL
-from valar_batch.wording import amount, counts, dollars, plural
+from valar_batch.wording import amount, cell, counts, dollars, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,10 +31,10 @@ SHOWN_ERRORS = 3
 
 
 def screen() -> Console:
-    """Give the console for everything that is not data; text is never read as markup."""
-    from rich.console import Console
+    """Give the console for everything that is not data."""
+    from valar_batch.progress.screen import Screen
 
-    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    return Screen(stderr=True, soft_wrap=True)
 
 
 def say(text: str, style: str = "") -> None:
@@ -50,15 +50,15 @@ def print_json(value: Any) -> None:
 
 def print_table(table: Table) -> None:
     """Write a table on standard output: drawn on a terminal, tab-separated lines in a pipe."""
-    from rich.console import Console
-
     if sys.stdout.isatty():
-        Console(highlight=False, markup=False).print(table)
+        from valar_batch.progress.screen import Screen
+
+        Screen().print(table)
         return
     columns = [list(column.cells) for column in table.columns]
     header = [str(column.header).lower().replace(" ", "_") for column in table.columns]
     for row in (header, *zip(*columns, strict=True)):
-        sys.stdout.write("\t".join(map(str, row)) + "\n")
+        sys.stdout.write("\t".join(map(cell, row)) + "\n")
     sys.stdout.flush()
 
 
@@ -82,7 +82,9 @@ def about(amount: float | None) -> str:
 
 def when(seconds: float | None) -> str:
     """Write a time of the records, in local time."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
+    with contextlib.suppress(OverflowError, OSError, ValueError):
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
+    return str(seconds)
 
 
 def show_summary(run: Run, summary: Summary, target: Target) -> None:

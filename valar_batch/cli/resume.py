@@ -8,7 +8,7 @@ import typer
 
 from valar_batch.cli.interrupts import heed
 from valar_batch.cli.lookup import RunArgument
-from valar_batch.cli.options import ScreenOptions, TimeoutOption
+from valar_batch.cli.options import AccessOptions, ScreenOptions, TimeoutOption
 
 ResendOption = Annotated[
     bool,
@@ -20,6 +20,7 @@ ResendOption = Annotated[
 
 
 def command(
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunArgument = None,
     resend: ResendOption = False,
@@ -35,7 +36,7 @@ def command(
     run = open_home().find(name)
     if run.is_foreign:
         raise nothing_to_send(run)
-    with open_session(run.record.target, screen, run, go_on=how_to_go_on) as session:
+    with open_session(run.record.target, screen, access, run, go_on=how_to_go_on) as session:
         session.send(run, resend=resend)
     if not screen.quiet:
         say(f"{run.id} is all at Valar; next: valar-batch fetch {run.id} --to OUT")

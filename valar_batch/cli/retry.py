@@ -10,7 +10,7 @@ import typer
 
 from valar_batch.cli.interrupts import heed
 from valar_batch.cli.lookup import RunArgument
-from valar_batch.cli.options import ScreenOptions, TimeoutOption
+from valar_batch.cli.options import AccessOptions, ScreenOptions, TimeoutOption
 from valar_batch.cli.resume import ResendOption
 from valar_batch.errors import UsageError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunArgument = None,
     rows: Annotated[
@@ -60,7 +61,7 @@ def command(
     choice = Choice(statuses(only), rows)
     run = open_home().find(name)
     with open_session(
-        run.record.target, screen, run, go_on=lambda _: how_to_retry(run, choice)
+        run.record.target, screen, access, run, go_on=lambda _: how_to_retry(run, choice)
     ) as session:
         retried = session.retry(run, choice, resend=resend, announce=print_id)
     if not screen.quiet:

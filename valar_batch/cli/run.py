@@ -8,6 +8,7 @@ import typer
 
 from valar_batch.cli.interrupts import heed
 from valar_batch.cli.options import (
+    AccessOptions,
     InputOptions,
     OutputOptions,
     ScreenOptions,
@@ -24,6 +25,7 @@ def command(
     recipe: RecipeOptions,
     source: InputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     submission: SubmitOptions,
     output: OutputOptions,
     screen: ScreenOptions,
@@ -45,11 +47,11 @@ def command(
     order = order_of(path, recipe, source, target, submission.name)
     out = output.target()
     check_apart(out, path)
-    check_output(out, list(open_home().runs()), overwrite=output.overwrite)
+    check_output(out, open_home().runs(), overwrite=output.overwrite)
     with (
         problems_shown(path),
         open_session(
-            order.target, screen, go_on=lambda run: how_to_go_on(run, output.to)
+            order.target, screen, access, go_on=lambda run: how_to_go_on(run, output.to)
         ) as session,
     ):
         submitted = session.submit(

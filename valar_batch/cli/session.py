@@ -14,7 +14,7 @@ from valar_batch.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from valar_batch.cli.options import ScreenOptions
+    from valar_batch.cli.options import AccessOptions, ScreenOptions
     from valar_batch.flow.events import Event, Reporter
     from valar_batch.runs.run import Run
 
@@ -35,6 +35,7 @@ def reporting_on(screen: ScreenOptions) -> Iterator[Reporter]:
 def open_session(
     target: str,
     screen: ScreenOptions,
+    access: AccessOptions,
     run: Run | None = None,
     *,
     go_on: Callable[[Run | None], str],
@@ -44,7 +45,7 @@ def open_session(
     with (
         resumable(lambda: go_on(opened.run if opened else run)),
         reporting_on(screen) as report,
-        Session.open(target, report, run) as session,
+        Session.open(target, report, run, access.access()) as session,
     ):
         opened = session
         yield session

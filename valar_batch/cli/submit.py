@@ -8,6 +8,7 @@ import typer
 
 from valar_batch.cli.interrupts import heed
 from valar_batch.cli.options import (
+    AccessOptions,
     InputOptions,
     ScreenOptions,
     SubmitOptions,
@@ -37,6 +38,7 @@ def command(
     recipe: RecipeOptions,
     source: InputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     submission: SubmitOptions,
     screen: ScreenOptions,
     timeout: TimeoutOption = None,
@@ -52,7 +54,7 @@ def command(
     order = order_of(path, recipe, source, target, submission.name)
     with (
         problems_shown(path),
-        open_session(order.target, screen, go_on=how_to_go_on) as session,
+        open_session(order.target, screen, access, go_on=how_to_go_on) as session,
     ):
         submitted = session.submit(order, again=submission.again, announce=print_id)
     if not screen.quiet:

@@ -103,9 +103,14 @@ def parse_label(text: str) -> Label | None:
     """Read a label back; None if it is not one of ours."""
     head, _, batch = text.rpartition("-")
     run, _, attempt = head.rpartition("-")
-    if run.startswith("run-") and attempt.isdigit() and batch.isdigit():
+    if run.startswith("run-") and is_number(attempt) and is_number(batch):
         return Label(run, int(attempt), int(batch))
     return None
+
+
+def is_number(text: str) -> bool:
+    """Whether text is a number as we write it: `²` and its like are digits, too."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def foreign_name(target: str, batch_id: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from valar_batch.core.statuses import Status, remote_status
-from valar_batch.core.wire import RawResult, Result
+from valar_batch.core.wire import RawResult, Result, plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -85,7 +85,7 @@ class OutcomeReader:
         status = remote_status(result.status) or Status.PENDING
         tokens_in = cached = tokens_out = reasoning = cost = None
         if usage is not None:
-            tokens_in, tokens_out = usage.input_tokens, usage.output_tokens
+            tokens_in, tokens_out = plausible(usage.input_tokens), plausible(usage.output_tokens)
             details = (usage.input_tokens_details, usage.output_tokens_details)
             cached = first(d.cached_tokens for d in details if d)
             reasoning = first(d.reasoning_tokens for d in reversed(details) if d)
@@ -125,8 +125,8 @@ class OutcomeReader:
 
 
 def first(values: Iterable[int | None]) -> int | None:
-    """Give the first value that is there."""
-    return next((value for value in values if value is not None), None)
+    """Give the first count that is there."""
+    return next((value for value in map(plausible, values) if value is not None), None)
 
 
 def output_text(output: Any) -> str | None:
@@ -166,7 +166,7 @@ def tool_calls(output: Any) -> list[dict[str, str | None]] | None:
             "arguments": optional_text(item.get(CALLS[item["type"]])),
         }
         for item in items_of(output)
-        if item.get("type") in CALLS
+        if isinstance(item.get("type"), str) and item["type"] in CALLS
     ]
     return calls or None
 
@@ -176,25 +176,31 @@ def logprobs(output: Any) -> list[dict[str, Any]] | None:
     tokens = [
         {"token": optional_text(entry.get("token")), "logprob": entry.get("logprob")}
         for part in text_parts(output)
-        for entry in part.get("logprobs") or ()
-        if isinstance(entry, dict) and isinstance(entry.get("logprob"), int | float | None)
+        if isinstance(part.get("logprobs"), list)
+        for entry in part["logprobs"]
+        if isinstance(entry, dict) and is_logprob(entry.get("logprob"))
     ]
     return tokens or None
+
+
+def is_logprob(value: Any) -> bool:
+    """Whether a value is a logprob, or null: a number that is surely exact in a double."""
+    return value is None or type(value) is float or (type(value) is int and abs(value) < 2**53)
 
 
 def incomplete_reason(details: Any) -> str | None:
     """Why an answer stops short, where Valar says so."""
     if isinstance(details, dict) and details.get("reason") is not None:
-        return str(details["reason"])
+        return text_of(details["reason"])
     return optional_text(details)
 
 
 def error_text(error: Any, status: Status) -> str | None:
     """One line for what went wrong, or None for a completed answer without an error."""
     if isinstance(error, dict):
-        message = error.get("message") or text_of(error)
+        message = text_of(error.get("message") or error)
         code = error.get("code") or error.get("type")
-        return f"{message} ({code})" if code and str(code) not in message else str(message)
+        return f"{message} ({code})" if code and str(code) not in message else message
     if error is not None:
         return text_of(error)
     if status in (Status.FAILED, Status.CANCELLED):
@@ -209,4 +215,8 @@ def optional_text(value: Any) -> str | None:
 
 def text_of(value: Any) -> str:
     """Give text as it is and anything else as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    from valar_batch.core.template import json_text
+
+    return json_text(value)

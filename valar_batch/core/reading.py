@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -13,6 +14,7 @@ NO_QUOTE = "none"
 DELIMITERS = (",", ";", "\t", "|")
 QUOTES = ('"', "'")
 SPELT = {"tab": "\t", r"\t": "\t"}
+BLANK_LINES = re.compile(r"\A\s*[\r\n]")
 SAMPLE_RECORDS = 1_000
 MOST_RAGGED = 0.1
 """Of the records that are looked at, the share that may have another width than the header."""
@@ -88,6 +90,7 @@ def sniff(sample: str, reading: Reading, *, is_whole: bool) -> Dialect:
     nearly all records, it is commas and double quotes. Single quotes must have been seen to quote.
     `is_whole`: the sample is not cut off.
     """
+    sample = BLANK_LINES.sub("", sample)
     delimiters = DELIMITERS if reading.delimiter is None else (reading.delimiter,)
     quotes: tuple[str | None, ...] = QUOTES
     if reading.quote is not None:

@@ -23,7 +23,7 @@ from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
 from valar_batch.core.recipe import FINISHED, MAY_BE_ABSENT, PROMPTS, Recipe, Source, columns_of
 from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
-from valar_batch.core.template import NullRendered, Template, decode_json, json_text, text_of
+from valar_batch.core.template import NullRendered, Template, decode_text, json_text, text_of
 from valar_batch.core.translation.finished import Rewritten, api_of_item, api_of_line, offered
 from valar_batch.core.translation.repairs import INSTRUCTIONS_LEAD, repaired
 from valar_batch.core.validate import ABSENT, check_input, check_messages, check_params
@@ -158,7 +158,7 @@ class Renderer:
             user.insert(0, {"role": "system", "content": SLOT})
         if self._instructions:
             user.insert(0, {"role": "system", "content": self._instructions})
-        written = orjson.dumps({**model, "input": user, **self._fields})
+        written = json_text({**model, "input": user, **self._fields}).encode()
         head, *middle, tail = written.split(orjson.dumps(SLOT))
         return head, middle[0] if middle else b"", tail
 
@@ -338,7 +338,7 @@ class Renderer:
 
     def _parsed(self, text: str, name: str) -> Any:
         try:
-            return decode_json(text)
+            return decode_text(text)
         except msgspec.DecodeError as error:
             raise RowRefused(Problem("not JSON", name, f"not valid JSON: {error}")) from error
 

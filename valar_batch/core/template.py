@@ -13,6 +13,7 @@ import minijinja
 import msgspec
 import orjson
 
+from valar_batch.core.nesting import is_too_deep
 from valar_batch.core.problems import Problem
 from valar_batch.core.times import timedelta_text
 from valar_batch.errors import UsageError
@@ -44,6 +45,13 @@ class Number(float):
 
 decode_json = msgspec.json.Decoder(float_hook=Number.parse).decode
 """Decode JSON with every number exact: whole numbers of any size, others with their text."""
+
+
+def decode_text(text: str) -> Any:
+    """Decode JSON that is a value in a row. Raises msgspec.DecodeError."""
+    if is_too_deep(text.encode()):
+        raise msgspec.DecodeError("it is nested too deeply")
+    return decode_json(text)
 
 
 class NullRendered(Exception):

@@ -6,10 +6,11 @@ here; the spool keeps every result's bytes whole.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from valar_batch.core.nesting import is_too_deep
 from valar_batch.core.rules import BATCH_ENDPOINT
 
 BODY_HEAD = f'{{"endpoint":"{BATCH_ENDPOINT}","requests":[\n'.encode()
@@ -33,12 +34,16 @@ def params_of(request: bytes, custom_id: str) -> bytes:
     return request[len(request_bytes(custom_id, b"")) - 1 : -1]
 
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A count or a time that can be one."""
+
+
 class Batch(msgspec.Struct, frozen=True):
     """A batch as POST and the list give it; `created_at` is Unix time in seconds."""
 
     id: str
-    request_counts: int
-    created_at: int
+    request_counts: Whole
+    created_at: Whole
     label: str | None = None
 
 
@@ -83,6 +88,15 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
     error: ErrorObject
 
 
+MOST_TOKENS = 10**12
+"""Beyond, a number in a result's usage is no count; sums of counts stay within 64 bits."""
+
+
+def plausible(tokens: int | None) -> int | None:
+    """Give a count of tokens, or None for what cannot be one."""
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else None
+
+
 class UsageDetails(msgspec.Struct, frozen=True, gc=False):
     """The parts of a token count."""
 
@@ -101,7 +115,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     @property
     def total(self) -> int:
         """All tokens, in and out."""
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
+        return (plausible(self.input_tokens) or 0) + (plausible(self.output_tokens) or 0)
 
 
 class ResponseMetadata(msgspec.Struct, frozen=True, gc=False):
@@ -125,6 +139,18 @@ class Response(msgspec.Struct, frozen=True):
     incomplete_details: Any = None
     usage: Usage | None = None
     metadata: ResponseMetadata | None = None
+
+
+_decode_response = msgspec.json.Decoder(Response).decode
+
+
+def decode_response(body: bytes) -> Response:
+    """Read a result. Raises msgspec.MsgspecError, or UnicodeDecodeError for text that is none."""
+    if is_too_deep(body):
+        raise msgspec.DecodeError("the JSON is nested too deeply")
+    if not body.isascii():
+        body.decode()  # what is not decoded below is kept as it came, and written with the rest
+    return _decode_response(body)
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -124,7 +124,11 @@ class Join:
             else:
                 layout = self._with_dictionaries() if target.format == "arrow" else self._layout
                 with open_output(
-                    target, layout, provenance=provenance_of(run), mark=mark
+                    target,
+                    layout,
+                    provenance=provenance_of(run),
+                    mark=mark,
+                    ready=lambda aside: run.expect_output(target.path, aside, target.format),
                 ) as writer:
                     for batch in run.batches:
                         self._write_batch(batch, writer, found.of_batch(batch))

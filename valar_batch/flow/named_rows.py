@@ -10,7 +10,7 @@ from valar_batch.errors import InputError
 from valar_batch.formats.layout import free_name
 from valar_batch.formats.readers import open_input
 from valar_batch.formats.rows import no_rows
-from valar_batch.formats.source import unreadable
+from valar_batch.formats.source import BOM, unreadable
 from valar_batch.runs.id_index import IdIndex
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def ids_of_run(run: Run) -> Iterator[tuple[int, str]]:
 def read_ids(run: Run, path: Path) -> Iterator[str]:
     """Give the custom_ids that a file names, in order. Raises InputError."""
     if is_plain_list(path):
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
             yield from filter(None, map(str.strip, lines))
         return
     reader = open_input(str(path))
@@ -105,7 +105,7 @@ def is_plain_list(path: Path) -> bool:
     """Whether a file begins with a bare custom_id, and not with a header or anything else."""
     try:
         with path.open("rb") as file:
-            first = file.read(1024).lstrip().partition(b"\n")[0].strip()
+            first = file.read(1024).removeprefix(BOM).lstrip().partition(b"\n")[0].strip()
     except OSError as error:
         raise unreadable(str(path), error) from error
     text = first.decode("utf-8", "replace")

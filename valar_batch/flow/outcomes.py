@@ -9,6 +9,7 @@ from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.outcome import Outcome
 from valar_batch.core.prices import Price
 from valar_batch.core.statuses import Status
+from valar_batch.errors import StateError
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import read_lines
 
@@ -112,6 +113,11 @@ class BatchOutcomes:
         for line in read_lines(batch.spool_path):
             outcome = reader.read(line, 1)
             self._outcomes[outcome.custom_id or ""] = outcome
+        if record.state is BatchState.COLLECTED and len(self._outcomes) < record.requests:
+            raise StateError(
+                f"results of {record.title} are damaged: {batch.spool_path}",
+                hint="repeat the command: they are fetched again",
+            )
         sent = record.state not in UNSENT
         ended = record.state in (BatchState.SETTLED, BatchState.COLLECTED)
         self._absent = Status.MISSING if ended else Status.PENDING

@@ -16,8 +16,10 @@ from valar_batch.errors import DoubtError, StateError
 from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.named_rows import named_rows
 from valar_batch.flow.outcomes import Overlay
+from valar_batch.flow.remote import requests_in
 from valar_batch.flow.send import Sent, labelled, send
 from valar_batch.runs.draft import PreparedRow, old_requests
+from valar_batch.runs.records import damaged
 from valar_batch.runs.rounds import Round, origins, with_origin
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import decode_entry, read_lines
@@ -220,10 +222,7 @@ def taken(
         request = next((line for number, line in requests if number == place), b"")
         head = request_bytes(custom_id, b"")[:-1]
         if not request.startswith(head) or params_hash(request[len(head) : -1]) != digest:
-            raise StateError(
-                f"{folder.body_path} is not what was prepared: it was changed or damaged",
-                hint="move this run's folder away and repeat the command that made it",
-            )
+            raise damaged(folder.body_path, "it is not what was prepared")
         found.append(request)
     return found
 
@@ -274,7 +273,7 @@ def take_up_lost(run: Run, valar: Valar, report: Reporter) -> None:
     for attempt, batches in sorted(lost.items()):
         with Round(run, attempt) as round_:
             for number, batch in sorted(batches.items()):
-                round_.take_up(batch, number, rows_of(run, batch, valar))
+                round_.take_up(batch, number, rows_of(run, batch, valar), of=len(batches))
             round_.commit()
         count = sum(batch.request_counts for batch in batches.values())
         report(Notice(f"attempt {attempt} with {count:,} rows was found at Valar and taken up"))
@@ -284,13 +283,13 @@ def rows_of(run: Run, batch: Batch, valar: Valar) -> list[pa.RecordBatch]:
     """Find the rows of a run that a batch at Valar is about. Raises DoubtError for strangers."""
     import pyarrow as pa
 
-    ids = pa.array(valar.batch_status(batch.id).request_status.keys(), pa.string())
+    ids = pa.array(list(requests_in(batch, run, valar)), pa.string())
     rows = [
         chosen
         for part in origins(run)
         if (chosen := part.filter(pa.compute.is_in(part["custom_id"], ids))).num_rows
     ]
-    if not rows or sum(part.num_rows for part in rows) != len(ids):
+    if not rows or sum(part.num_rows for part in rows) != batch.request_counts:
         raise DoubtError(
             f"Valar has a batch {batch.id} with the label {batch.label}, of rows that {run.id} "
             "does not have",

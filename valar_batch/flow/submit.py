@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from valar_batch import __version__
-from valar_batch.core.identity import RunId, parse_label
+from valar_batch.core.identity import RunId, is_number, parse_label
 from valar_batch.core.prices import shipped_prices
 from valar_batch.errors import StateError
 from valar_batch.flow.events import Notice, in_use
@@ -110,7 +110,7 @@ def newest_remote(run_id: RunId, valar: Valar) -> int:
     for batch in valar.list_batches():
         label = parse_label(batch.label or "")
         generation = label.run.removeprefix(f"{base}-") if label is not None else ""
-        if generation.isdigit():
+        if is_number(generation):
             newest = max(newest, int(generation))
     return newest
 

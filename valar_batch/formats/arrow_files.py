@@ -32,6 +32,9 @@ READ_AHEAD = 32 << 20
 MAPPED = 64 << 20
 """Bytes of a mapped file that may stay in memory after they were read."""
 
+DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError)
+"""What Arrow raises for a file that is not as it should be; names of columns may be no UTF-8."""
+
 ARROW_FILE, FEATHER_1 = b"ARROW1", b"FEA1"
 
 
@@ -52,7 +55,7 @@ class ColumnarFiles(ABC):
         for source in sources:
             with contextlib.ExitStack() as files:
                 schema, batches = self._opened(source, files)
-                schemas.append(held_schema(schema, source.name))
+                schemas.append(schema)
                 if source is self._single:
                     self._batches, self._stack = batches, files.pop_all()
         self._schema = unify(schemas, [source.name for source in sources])
@@ -71,19 +74,20 @@ class ColumnarFiles(ABC):
             batches = self._batches if part is self._single else self._opened(part, files)[1]
             try:
                 yield from map(Pieced(self._schema, wanted).piece, batches)
-            except (OSError, pa.ArrowException) as error:
+            except DAMAGE as error:
                 raise self._damaged(part, error) from error
 
     def _opened(
         self, source: Source, files: contextlib.ExitStack
     ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         try:
-            return self._open(source, files)
+            schema, batches = self._open(source, files)
+            return held_schema(schema, source.name), batches
         except OSError as error:
             raise (
                 unreadable(source.name, error) if error.errno else self._damaged(source, error)
             ) from error
-        except pa.ArrowException as error:
+        except DAMAGE as error:
             raise self._damaged(source, error) from error
 
     @abstractmethod
@@ -183,8 +187,9 @@ def batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 def sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Cut batches into small ones, without copying."""
+    """Cut batches into small ones, without copying. Raises pa.ArrowInvalid."""
     for batch in batches:
+        batch.validate()  # its size is read off places in it, which may point anywhere
         step = max(1, min(CHUNK_ROWS, CHUNK_BYTES * batch.num_rows // max(batch.nbytes, 1)))
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
@@ -230,28 +235,42 @@ class Pieced:
         self._fields = [field.with_type(kept_type(field.type)) for field in schema]
         self._json = {field.name for field in schema if is_json_text(field)}
         self._wanted = {name for name in schema.names if wanted is None or name in wanted}
+        self._dictionaries: dict[str, pa.Array[Any]] = {}
 
     def piece(self, batch: pa.RecordBatch) -> Piece:
         """Give the rows of a batch."""
         columns: list[pa.Array[Any]] = []
         values: dict[str, list[Any]] = {}
         for field in self._fields:
-            array, name = batch.column(field.name), field.name
+            name = field.name
+            array = self._validated(batch.column(name), name)
             if name in self._json:
                 found = array.to_pylist()
                 texts = [None if value is None else encode(value) for value in found]
                 columns.append(pa.array(texts, field.type))
             else:
-                columns.append(validated(kept_array(array, field.type), name))
+                columns.append(kept_array(array, field.type))
                 found = python_values(columns[-1]) if name in self._wanted else []
             if name in self._wanted:
                 values[name] = found
         kept = pa.StructArray.from_arrays(columns, fields=self._fields)
         return Piece(kept, rows_of(values, batch.num_rows), None)
 
+    def _validated(self, array: pa.Array[Any], name: str) -> pa.Array[Any]:
+        """Validate a column, and a dictionary once for all batches that share it.
+
+        That the indices lie in it is checked when they become its values.
+        """
+        if not pa.types.is_dictionary(array.type) or name in self._json:
+            return validated(array, name)
+        known, found = self._dictionaries.get(name), array.dictionary
+        if known is None or places(known) != places(found):
+            self._dictionaries[name] = validated(found, name)
+        return array
+
 
 def validated(array: pa.Array[Any], name: str) -> pa.Array[Any]:
-    """Make sure that a column can be written: Arrow checks neither its text nor its values.
+    """Make sure that a column can be worked with: Arrow checks neither its text nor its places.
 
     Raises pa.ArrowInvalid.
     """
@@ -260,6 +279,11 @@ def validated(array: pa.Array[Any], name: str) -> pa.Array[Any]:
     except pa.ArrowInvalid as error:
         raise pa.ArrowInvalid(f"column {name!r}: {error}") from error
     return array
+
+
+def places(array: pa.Array[Any]) -> list[int | None]:
+    """Say where an array lies in memory."""
+    return [buffer and buffer.address for buffer in array.buffers()] + [len(array), array.offset]
 
 
 def rows_of(columns: dict[str, list[Any]], count: int) -> list[dict[str, Any] | Problem]:

@@ -74,11 +74,12 @@ class Scanner:
         while True:
             try:
                 end = scan(self._text, self._at)[1]
-            except (json.JSONDecodeError, RecursionError) as error:
+            except RecursionError as error:
+                raise self.broken("an item is nested too deeply") from error
+            except json.JSONDecodeError as error:
                 held = len(self._text) - self._at
                 if held > LONGEST_LINE or not self._more(held):
-                    reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                    raise self.broken(reason) from error
+                    raise self.broken(error.msg) from error
                 continue
             raw = self._text[self._at : end]
             self._pass(end)

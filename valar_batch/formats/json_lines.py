@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 
+from valar_batch.core.nesting import DEEPEST, is_too_deep, without_strings
 from valar_batch.core.problems import Problem
 from valar_batch.core.template import decode_json
 from valar_batch.formats.json_arrays import is_array, items_of
 from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece, no_rows
 from valar_batch.formats.schema import Settling
-from valar_batch.formats.source import BLANK, Source
+from valar_batch.formats.source import BLANK, BOM, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -23,6 +25,12 @@ PEEK_CHUNKS = 16
 """How far to look for a first valid row before giving up: a bound on what is held in memory."""
 
 HINT = 'each line must be one JSON object, as in {"review": "…"}'
+
+NOT_JSON = re.compile(rb"NaN|-?Infinity")
+HALF_PAIR = re.compile(
+    rb"(?<!\\)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
+)
 
 
 class JsonObjects:
@@ -98,7 +106,7 @@ def lines_of(source: Source) -> Iterator[tuple[bytes, int]]:
     """Give lines that are not blank, stripped, with their numbers."""
     begin = 1
     for block in source.line_blocks(line_end):
-        for number, raw in enumerate(block.split(b"\n"), begin):
+        for number, raw in enumerate(block.split(b"\n") if block.strip(BLANK) else (), begin):
             line = raw.strip(BLANK)
             if line:
                 yield line, number
@@ -127,7 +135,10 @@ def piece_of(lines: Sequence[bytes | Problem], numbers: Sequence[int] | None) ->
     rows: list[Any]
     try:
         rows = list(map(decode_json, kept))
+        is_doubtful = any(map(is_too_deep, kept))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
+        is_doubtful = True
+    if is_doubtful:
         rows = list(map(decoded, lines))
     if set(map(type, rows)) != {dict}:
         for i, row in enumerate(rows):
@@ -141,15 +152,33 @@ def decoded(line: bytes | Problem) -> Any:
     """Decode a line, or say why it cannot be decoded."""
     if isinstance(line, Problem):
         return line
+    if is_too_deep(line):
+        message = f"the JSON is nested too deeply: {DEEPEST} levels are the most"
+        return Problem("bad JSON", "", message, HINT)
     try:
         return decode_json(line)
     except UnicodeDecodeError:
         hint = "save the file as UTF-8, or name its encoding, as in --encoding cp1252"
         return Problem("bad JSON", "", "the line is not UTF-8", hint)
+    except msgspec.ValidationError:
+        hint = "give a number of so many digits as text"
+        return Problem("bad JSON", "", "a whole number has more than 4,300 digits", hint)
     except msgspec.DecodeError as error:
-        return Problem("bad JSON", "", f"the line is not valid JSON: {error}", HINT)
-    except RecursionError:
-        return Problem("bad JSON", "", "the JSON is nested too deeply", HINT)
+        reason, hint = what_is_wrong(line, error)
+        return Problem("bad JSON", "", f"the line is not valid JSON: {reason}", hint)
+
+
+def what_is_wrong(line: bytes, error: Exception) -> tuple[str, str]:
+    """Say why a line is no JSON, and what to do: what other programs write, by its name."""
+    if line.startswith(BOM):
+        return "a byte order mark stands before it", "write the file without byte order marks"
+    if found := NOT_JSON.search(without_strings(line)):
+        return f"there is no {found[0].decode()} in JSON", "write null for what is no number"
+    if found := HALF_PAIR.search(line):
+        return f"{found[0].decode()} is half of a surrogate pair", "write the whole character"
+    if b"\r" in line:
+        return str(error), "a line ends in a line feed, not in a carriage return alone"
+    return str(error), HINT
 
 
 def problem_of(value: Any) -> Problem:

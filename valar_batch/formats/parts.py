@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,13 @@ def part_path(folder: Path, number: int) -> Path:
 def place_beside(folder: Path) -> Path | None:
     """Give what unfinished parts are put beside: the folder, so that nobody reads them in it.
 
-    None is the part itself, where the folder is the top of a file system of its own.
+    None is the part itself, where the folder is the top of a file system of its own, or is in one
+    that may not be written to.
     """
-    is_top = folder.stat().st_dev != folder.parent.stat().st_dev
-    return None if is_top else folder.resolve()
+    place = folder.resolve()
+    is_top = place.stat().st_dev != place.parent.stat().st_dev
+    may_write = os.access(place.parent, os.W_OK | os.X_OK)
+    return place if may_write and not is_top else None
 
 
 def writers_of(folder: Path) -> set[str]:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 18
 HEAD_BYTES = 1 << 16
-LONGEST_LINE = 512_000_000
-"""Bytes: twice what a batch may have. Beyond, a file is no text of lines, and is not held."""
+LONGEST_HEAD = 1 << 24
+"""Bytes that are looked at for text where a file begins with white space."""
+
+LONGEST_LINE = 256_000_000
+"""Bytes: what a batch may have. Beyond, a file is no text of lines, and is not held."""
 
 BOM = codecs.BOM_UTF8
 BLANK = b" \t\r\n"
@@ -106,9 +109,14 @@ class Source:
         It is given again by `line_blocks`.
         """
         if not self._ahead:
-            size = 0
-            while size < HEAD_BYTES and (block := next(self._text(), b"")):
+            size = looked_at = 0
+            while (
+                size < HEAD_BYTES
+                and looked_at < LONGEST_HEAD
+                and (block := next(self._text(), b""))
+            ):
                 self._ahead.append(block)
+                looked_at += len(block)
                 size += len(block) if size else len(block.lstrip(BLANK))
         return b"".join(self._ahead)
 

@@ -41,6 +41,7 @@ class Target:
 
     `is_folder`: one Parquet file for each batch, in the folder `path`. `row_group_rows` bounds a
     row group of Parquet and a record batch of Arrow; None is the usual bound, by rows and bytes.
+    `escape_formulas`: text that a spreadsheet would compute gets an apostrophe before it.
     """
 
     path: Path | None
@@ -48,6 +49,7 @@ class Target:
     compression: str = "none"
     row_group_rows: int | None = None
     is_folder: bool = False
+    escape_formulas: bool = False
 
 
 TABLE = Target(None, "table")
@@ -59,6 +61,8 @@ def output_target(
     output_format: str | None = None,
     compression: str | None = None,
     row_group_rows: int | None = None,
+    *,
+    escape_formulas: bool = False,
 ) -> Target:
     """Read `--to` and the options beside it; `-` is the standard output. Raises UsageError."""
     if output_format is not None and output_format not in FORMATS:
@@ -83,7 +87,11 @@ def output_target(
     if row_group_rows is not None and (row_group_rows < 1 or chosen not in ("parquet", "arrow")):
         message = f"--row-group-size {row_group_rows}: it is a number of rows in Parquet and Arrow"
         raise UsageError(message, hint="leave it out")
-    return Target(path, chosen, compression or allowed[0], row_group_rows, is_folder)
+    if escape_formulas and chosen not in ("csv", "tsv"):
+        message = f"--escape-formulas: it is for CSV and TSV, and {text} is {chosen}"
+        raise UsageError(message, hint="leave it out: nothing computes what is in other formats")
+    packing = compression or allowed[0]
+    return Target(path, chosen, packing, row_group_rows, is_folder, escape_formulas)
 
 
 def told_by_name(text: str) -> tuple[str | None, str | None]:

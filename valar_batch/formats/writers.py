@@ -52,19 +52,22 @@ def open_output(
     provenance: Mapping[str, str],
     mark: str | None = None,
     beside: Path | None = None,
+    ready: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[Writer]:
     """Open an output: a file, or the standard output.
 
     `provenance` goes into the metadata of Parquet and Arrow, under `valar_batch.`. A file takes its
     place once it is complete and on the disk; after an error, whatever was there before is
-    untouched. `mark` and `beside` say where it is until then, as in `durable.replacing`.
+    untouched. `mark`, `beside` and `ready` are those of `durable.replacing`.
     """
     with contextlib.ExitStack() as stack:
         if target.path is None:
             stream: BinaryIO = sys.stdout.buffer
             stack.callback(stream.flush)
         else:
-            aside = stack.enter_context(replacing(target.path, mark=mark, beside=beside))
+            aside = stack.enter_context(
+                replacing(target.path, mark=mark, beside=beside, ready=ready)
+            )
             stream = stack.enter_context(aside.open("wb"))
         writer = WRITERS[target.format](stack, stream, layout, target, provenance)
         yield writer
@@ -206,6 +209,7 @@ class TextWriter:
         self._stream = text_stream(stack, stream, target.compression)
         self._layout = layout
         self._delimiter = "\t" if target.format == "tsv" else ","
+        self._escapes = target.escape_formulas
         self._begin()
 
     def _begin(self) -> None:
@@ -229,14 +233,35 @@ class DelimitedWriter(TextWriter):
     """Writes CSV or TSV: null as an empty field, empty text as `""`, quotes where needed."""
 
     def _begin(self) -> None:
-        header = [pa.array([column.name], pa.string()) for column in self._layout.columns]
-        self._stream.write(delimited_lines(header, self._delimiter))
+        self._put([pa.array([column.name], pa.string()) for column in self._layout.columns])
 
     def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
         """Write a record per row."""
         for rows, answers in pieces(kept, outcomes):
-            columns = self._layout.texts(rows, answers)
-            self._stream.write(delimited_lines(columns, self._delimiter))
+            self._put(self._layout.texts(rows, answers))
+
+    def _put(self, columns: list[pa.Array[Any]]) -> None:
+        if self._escapes:
+            columns = list(map(without_formulas, columns))
+        self._stream.write(delimited_lines(columns, self._delimiter))
+
+
+FORMULA = r"^[=+\-@\t\r\n\x00]"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def without_formulas(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Put an apostrophe before text that a spreadsheet would take for a formula; not numbers.
+
+    Source: OWASP, CSV Injection; OWASP ASVS 5, 1.2.10.
+    """
+    import pyarrow.compute as pc
+
+    risky = pc.and_not(
+        pc.match_substring_regex(column, FORMULA), pc.match_substring_regex(column, NUMBER)
+    )
+    mark, nothing = pa.scalar("'", column.type), pa.scalar("", column.type)
+    return pc.if_else(risky, pc.binary_join_element_wise(mark, column, nothing), column)
 
 
 def delimited_lines(columns: Sequence[pa.Array[Any]], delimiter: str) -> pa.Buffer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from valar_batch.flow.events import Event, Notice, Sending, Waiting
 from valar_batch.progress.steps import WIDTH, Step, describe, is_finished, steps_of
+from valar_batch.wording import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -48,14 +49,13 @@ class PlainLines:
         line = describe(event)
         if line != self._shown.get(type(event)):
             self._shown[type(event)] = line
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the screen
+            print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the screen
 
 
 class Bars:
     """A bar for each step, with counts, rate, failures, tokens and the time left."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -65,6 +65,8 @@ class Bars:
             TimeRemainingColumn,
         )
 
+        from valar_batch.progress.screen import Screen
+
         self._progress: Progress = Progress(
             TextColumn("{task.description:<9}"),
             BarColumn(bar_width=WIDTH),
@@ -73,7 +75,7 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[detail]}", style="dim"),
-            console=Console(stderr=True, markup=False),
+            console=Screen(stderr=True),
         )
         self._tasks: dict[str, object] = {}
 
@@ -88,7 +90,7 @@ class Bars:
     def __call__(self, event: Event) -> None:
         """Move the bars of the event's steps."""
         if isinstance(event, Notice | Waiting):
-            self._progress.console.print(describe(event), style="yellow", highlight=False)
+            self._progress.console.print(describe(event), style="yellow")
         if isinstance(event, Sending):
             self._end("preparing")
         for step in steps_of(event):

@@ -9,14 +9,20 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-import msgspec
 import zstandard
 
 from valar_batch import durable
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.errors import StateError
 from valar_batch.locks import held
-from valar_batch.runs.records import FIRST_ROWS_FILE, BatchRecord, now, read_record
+from valar_batch.runs import spool
+from valar_batch.runs.records import (
+    FIRST_ROWS_FILE,
+    BatchRecord,
+    damaged,
+    now,
+    read_record,
+    write_record,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -39,6 +45,7 @@ class BatchFolder:
         self.body_path = path / "request.json.zst"
         self.spool_path = path / "results.jsonl.zst"
         self._record_path = path / "batch.json"
+        self._rows_are_sealed = False
 
     @property
     def number(self) -> int:
@@ -87,6 +94,14 @@ class BatchFolder:
         """Record that every result is in the spool, with what they count up to."""
         return self._move(self.read(), BatchState.COLLECTED, statuses=statuses, tokens=tokens)
 
+    def mark_damaged(self) -> BatchRecord:
+        """Record that results which were in the spool are not there any more: fetch them again."""
+        return self._move(self.read(), BatchState.SUBMITTED, statuses={}, tokens=0)
+
+    def has_results(self, record: BatchRecord) -> bool:
+        """Whether the spool of a collected batch has its results; all of it is read for that."""
+        return spool.has(self.spool_path, record.requests)
+
     def _move(self, record: BatchRecord, state: BatchState, **facts: object) -> BatchRecord:
         moved = record.moved(state, **facts)
         self.write(moved)
@@ -94,18 +109,17 @@ class BatchFolder:
 
     def write(self, record: BatchRecord) -> None:
         """Replace the record on the disk."""
-        content = msgspec.json.format(msgspec.json.encode(record))
-        durable.write_file(self._record_path, content, mark="writer")
+        write_record(self._record_path, record)
 
     def body(self) -> Iterator[bytes]:
         """Give the exact bytes of the POST, in pieces."""
-        with self.body_path.open("rb") as file:
-            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-            try:
+        try:
+            with self.body_path.open("rb") as file:
+                reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
                 while piece := reader.read(READ_SIZE):
                     yield piece
-            except zstandard.ZstdError as error:
-                raise StateError(f"{self.body_path} is damaged: {error}") from error
+        except (OSError, zstandard.ZstdError) as error:
+            raise damaged(self.body_path, error) from error
 
     def check_body(self) -> None:
         """Make sure that the body on the disk is the one that was prepared."""
@@ -114,10 +128,7 @@ class BatchFolder:
             digest.update(piece)
             size += len(piece)
         if (digest.hexdigest(), size) != (record.sha256, record.bytes):
-            raise StateError(
-                f"{self.body_path} is not what was prepared: it was changed or damaged",
-                hint="move this run's folder away and repeat the command that made it",
-            )
+            raise damaged(self.body_path, "it is not what was prepared")
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Give the rows: row, custom_id, params_hash, problem, input (see `draft.rows_schema`)."""
@@ -140,16 +151,25 @@ class BatchFolder:
         import pyarrow as pa
 
         options = pa.ipc.IpcReadOptions(included_fields=fields)
-        with (
-            pa.OSFile(str(self.rows_path)) as file,
-            pa.ipc.open_stream(file, options=options) as reader,
-        ):
-            yield from reader
+        try:
+            self._rows_are_sealed = self._rows_are_sealed or durable.is_sealed(self.rows_path)
+            if not self._rows_are_sealed:
+                raise damaged(self.rows_path, "it is not what was written")
+            with (
+                pa.OSFile(str(self.rows_path)) as file,
+                pa.ipc.open_stream(file, options=options) as reader,
+            ):
+                yield from reader
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(self.rows_path, error) from error
 
 
 @contextlib.contextmanager
 def rows_writer(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]:
-    """Write a batch's rows: an Arrow IPC stream, compressed."""
+    """Write a batch's rows: an Arrow IPC stream, compressed, and sealed once it is whole.
+
+    Arrow has no checksums: it would believe a flipped bit.
+    """
     import pyarrow as pa
 
     options = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -158,12 +178,13 @@ def rows_writer(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]
         pa.ipc.new_stream(sink, schema, options=options) as writer,
     ):
         yield writer
+    durable.seal(path)
 
 
 def write_sent_batch(
-    path: Path, remote: Batch, attempt: int, number: int, rows: list[pa.RecordBatch]
+    path: Path, remote: Batch, attempt: int, number: int, rows: list[pa.RecordBatch], *, of: int
 ) -> BatchRecord:
-    """Write the folder of a batch that is at Valar and has no body here.
+    """Write the folder of a batch, one `of` so many, that is at Valar and has no body here.
 
     `rows` are in the form of `draft.rows_schema`, each with a request.
     """
@@ -185,6 +206,7 @@ def write_sent_batch(
         batch_id=remote.id,
         submitted_at=float(remote.created_at) or now(),
         adopted=True,
+        of_batches=of,
     )
     folder.write(record)
     return record

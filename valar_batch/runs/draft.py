@@ -19,7 +19,7 @@ from valar_batch.core.identity import Label, RunId, idempotency_key
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, params_of
 from valar_batch.runs.batch import BatchFolder, rows_writer
-from valar_batch.runs.records import BatchRecord, RunRecord
+from valar_batch.runs.records import BatchRecord, RunRecord, encode_record
 from valar_batch.runs.run import Run
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ class BatchDraft:
         aside.folder.path.rmdir()
         self._digest, self.bytes, self.requests = aside._digest, aside.bytes, aside.requests
 
-    def finish(self, run_id: str, attempt: int = 1) -> BatchRecord:
-        """Write the tail with the label, and the record."""
+    def finish(self, run_id: str, attempt: int = 1, *, of: int) -> BatchRecord:
+        """Write the tail with the label, and the record of a batch, one `of` so many."""
         label = Label(run_id, attempt, self.number)
         self._body = frame_writer(self.folder.body_path, "ab")
         with self._body:
@@ -158,6 +158,7 @@ class BatchDraft:
             sha256=sha256,
             label=str(label),
             idempotency_key=idempotency_key(label, sha256),
+            of_batches=of,
         )
         self.folder.write(record)
         return record
@@ -172,7 +173,7 @@ def frame_writer(path: Path, mode: str) -> zstandard.ZstdCompressionWriter:
 def old_requests(folder: BatchFolder) -> Iterator[bytes]:
     """Give the requests of a body without its tail, one by one."""
     lines = lines_of(folder.body())
-    next(lines)  # of BODY_HEAD
+    next(lines, b"")  # of BODY_HEAD
     return (line.removesuffix(b",") for line in lines)
 
 
@@ -228,10 +229,11 @@ class Draft:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._problems.close()
-        for batch in self.batches:
-            batch.close()
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        durable.place_fault(error, self.path)
+        for close in (self._problems.close, *(batch.close for batch in self.batches)):
+            with contextlib.suppress(OSError):  # what a full disk did not take is not needed now
+                close()
         shutil.rmtree(self.path, ignore_errors=True)
         self._release()
 
@@ -259,7 +261,7 @@ class Draft:
 
     def finish(self, run_id: RunId) -> list[BatchRecord]:
         """Write the labels, now that the preparation knows the run's id."""
-        return [batch.finish(str(run_id)) for batch in self.batches]
+        return [batch.finish(str(run_id), of=len(self.batches)) for batch in self.batches]
 
     def commit(self, run_id: RunId | str, record: RunRecord) -> Run:
         """Become a run: everything on the disk, then one rename.
@@ -267,8 +269,7 @@ class Draft:
         If the run is there already, from another process, that one is given back.
         """
         self._problems.close()
-        content = msgspec.json.format(msgspec.json.encode(record))
-        (self.path / "run.json").write_bytes(content)
+        (self.path / "run.json").write_bytes(encode_record(record))
         durable.sync_tree(self.path)
         final = self._home.runs_path / str(run_id)
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import secrets
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+RUN_FOLDER = re.compile(rf"(run-|{FOREIGN_PREFIX})[0-9a-f]{{16}}(-[0-9]+)?")
+"""What a folder is called that is used; a copy under another name is left alone."""
+
 SHOWN_IDS = 10
+SALT_BYTES = 32
 
 
 class Home:
@@ -38,25 +42,29 @@ class Home:
             self.runs_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.chmod(0o700)
         except OSError as error:
+            if error.errno in durable.FULL:
+                raise
             raise StateError(
                 f"the home folder {self.path} cannot be used: {error.strerror}",
                 hint="set VALAR_BATCH_HOME to a folder that you may write to",
             ) from error
 
-    def runs(self) -> Iterator[Run]:
-        """Every run here, newest first."""
-        found = [Run(path) for path in self.runs_path.glob("run-*") if (path / "run.json").exists()]
-        yield from sorted(found, key=lambda run: (-run.record.created_at, run.id))
+    def runs(self) -> list[Run]:
+        """Every run here that can be read, newest first."""
+        found = [run for run in self.folders() if not run.is_foreign and run.is_readable()]
+        return sorted(found, key=lambda run: (-run.record.created_at, run.id))
 
     def foreign(self) -> Iterator[Run]:
-        """Every batch from elsewhere whose answers are kept here."""
-        paths = self.runs_path.glob(f"{FOREIGN_PREFIX}*")
-        yield from (Run(path) for path in paths if (path / "run.json").exists())
+        """Every batch from elsewhere whose answers are kept here and can be read."""
+        yield from (run for run in self.folders() if run.is_foreign and run.is_readable())
 
     def folders(self) -> list[Run]:
         """Every folder of a run or of a batch from elsewhere, also one that cannot be read."""
-        paths = chain(self.runs_path.glob("run-*"), self.runs_path.glob(f"{FOREIGN_PREFIX}*"))
-        return [Run(path) for path in paths if path.is_dir()]
+        try:
+            paths = list(self.runs_path.iterdir())
+        except FileNotFoundError:
+            return []
+        return [Run(path) for path in paths if RUN_FOLDER.fullmatch(path.name)]
 
     def lookup(self, name: str | None) -> Run | None:
         """Find a run by its id, the beginning of it, or its `--name`; None is the latest run.
@@ -65,10 +73,19 @@ class Home:
         """
         if name == "":
             raise StateError("the run has no name", hint="leave it out to mean the latest run")
-        if name is not None and (self.runs_path / name / "run.json").exists():
-            return Run(self.runs_path / name)
-        known = list(self.runs())
+        folders = [run for run in self.folders() if not run.is_foreign or run.id == name]
+        if (run := next((run for run in folders if run.id == name), None)) is not None:
+            return run
+        known = self.runs()
         if name is None:
+            newer = known[0].record.created_at if known else 0.0
+            for run in folders:
+                if not run.is_readable() and run.path.stat().st_mtime >= newer:
+                    raise StateError(
+                        f"the latest run may be {run.id}, which cannot be read",
+                        hint=f"name the run that is meant; `valar-batch status {run.id}` says what "
+                        "is wrong with that one",
+                    )
             if known:
                 return known[0]
             raise StateError(
@@ -78,7 +95,7 @@ class Home:
         for run in known:
             if run.record.name == name:
                 return run
-        matches = [run for run in known if run.id.startswith(name)]
+        matches = [run for run in folders if run.id.startswith(name)]
         if len(matches) > 1:
             ids = ", ".join(run.id for run in matches[:SHOWN_IDS])
             more = ", …" if len(matches) > SHOWN_IDS else ""
@@ -99,9 +116,10 @@ class Home:
     def batch(self, batch_id: str) -> Part | None:
         """Find a batch of a run here by its id at Valar."""
         for run in self.runs():
-            for batch in run.all_batches:
-                if batch.read().batch_id == batch_id:
-                    return Part(run, batch)
+            with contextlib.suppress(StateError):  # of another run, or named by its run
+                for batch in run.all_batches:
+                    if batch.read().batch_id == batch_id:
+                        return Part(run, batch)
         return None
 
     def unknown(self, name: str | None) -> StateError:
@@ -114,8 +132,7 @@ class Home:
     def generations(self, digest: str) -> list[Run]:
         """Every run of the same work that is here, the first generation first."""
         base = str(RunId(digest))
-        paths = [self.runs_path / base, *self.runs_path.glob(f"{base}-*")]
-        found = [Run(path) for path in paths if (path / "run.json").exists()]
+        found = [run for run in self.folders() if run.id == base or run.id.startswith(f"{base}-")]
         return sorted(found, key=lambda run: run.record.generation)
 
     def problems_path(self, source: str) -> Path:
@@ -131,6 +148,6 @@ class Home:
         self.create()
         path = self.path / "salt"
         with filelock.FileLock(self.path / "salt.lock"):
-            if not path.exists():
-                durable.write_file(path, secrets.token_bytes(32))
+            if not path.exists() or path.stat().st_size != SALT_BYTES:
+                durable.write_file(path, secrets.token_bytes(SALT_BYTES), mark="writer")
         return key_fingerprint(api_key, path.read_bytes())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from valar_batch import __version__
+from valar_batch import __version__, durable
 from valar_batch.core.lifecycle import MOVES, BatchState
 from valar_batch.core.pack import Limits
 from valar_batch.core.prices import PriceTable
@@ -141,7 +143,8 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`batch.json`. Times are Unix seconds; `key` fingerprints the API key of the last intent.
 
     `first_row` and `last_row` bound its rows in the input; a retry has some of those between. A
-    batch that was found at Valar, without its body here, has no `sha256`. `statuses` and `tokens`
+    batch that was found at Valar, without its body here, has no `sha256`. `of_batches` is how many
+    batches its attempt has in this folder, or 0 where that is not known. `statuses` and `tokens`
     count the results, from the moment the batch is settled.
     """
 
@@ -161,6 +164,7 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str | None = None
     submitted_at: float | None = None
     adopted: bool = False
+    of_batches: int = 0
     statuses: dict[str, int] = {}
     tokens: int = 0
 
@@ -177,10 +181,15 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, state=state, **facts)
 
 
+EXPECTED = -1
+"""What `collected` is of an output that was about to take its place."""
+
+
 class OutputRecord(msgspec.Struct, frozen=True):
     """A file that a run wrote, and how it looked then: size in bytes, mtime in nanoseconds.
 
-    `collected` is how many of the run's batches had all their results here before it was written.
+    `collected` is how many of the run's batches had all their results here before it was written,
+    or EXPECTED.
     """
 
     path: str
@@ -189,11 +198,44 @@ class OutputRecord(msgspec.Struct, frozen=True):
     mtime_ns: int = 0
     collected: int = 0
 
+    def is_file_of(self, other: OutputRecord) -> bool:
+        """Whether both are about the same file, unchanged."""
+        return (self.path, self.size, self.mtime_ns) == (other.path, other.size, other.mtime_ns)
+
+
+class OutputRecords(msgspec.Struct, frozen=True):
+    """`outputs.json`."""
+
+    outputs: list[OutputRecord]
+
+
+CHECK = re.compile(rb'\{\n  "check": "([0-9a-f]{16})",\n')
+"""How a record begins: with a digest of all that follows. One without it is taken as it is."""
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Replace a JSON file of the run folder, while nobody else writes it."""
+    durable.write_file(path, encode_record(record), mark="writer")
+
+
+def encode_record(record: msgspec.Struct) -> bytes:
+    """Give a record as it is written: JSON with a line for each field, and its digest."""
+    rest = msgspec.json.format(msgspec.json.encode(record)).removeprefix(b"{\n")
+    return b'{\n  "check": "%b",\n%b' % (digest_of(rest), rest)
+
+
+def digest_of(content: bytes) -> bytes:
+    """Give the digest by which a damaged record is found."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest().encode()
+
 
 def read_record(path: Path, kind: type[T]) -> T:
     """Read a JSON file of the run folder. Raises StateError where it is damaged or too new."""
     try:
         content = path.read_bytes()
+        head = CHECK.match(content)
+        if head is not None and digest_of(content[head.end() :]) != head[1]:
+            raise damaged(path, "it is not what was written")
         version = msgspec.json.decode(content, type=VersionOnly).folder_version
         if version > FOLDER_VERSION:
             raise StateError(
@@ -201,12 +243,30 @@ def read_record(path: Path, kind: type[T]) -> T:
                 hint="update valar-batch to work with this run",
             )
         return msgspec.json.decode(content, type=kind)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise StateError(
-            f"{path} cannot be read: {error}",
-            hint="what was sent is still at Valar: move this run's folder away and repeat the "
-            "command that made it, and it finds its batches by their labels",
-        ) from error
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, reason: object) -> StateError:
+    """Say that a file of a run cannot be used, and how to have again what it held."""
+    if isinstance(reason, PermissionError):
+        return StateError(
+            f"{path} cannot be read: {reason.strerror}",
+            hint=f"let yourself read it, as with `chmod -R u+rwX {path.parent}`",
+        )
+    if isinstance(reason, OSError):
+        reason = reason.strerror or reason
+    folder = next((p for p in path.parents if p.parent.name == "runs"), path.parent)
+    again = "the command that made it"
+    match path.relative_to(folder).parts:
+        case "retries", attempt, _, *_:
+            again = f"`valar-batch retry {folder.name}`"
+            folder = folder / "retries" / attempt
+    return StateError(
+        f"{path} cannot be used: {reason}",
+        hint=f"what was sent is still at Valar, and is not paid again: move {folder} away, out of "
+        f"{folder.parent}, and repeat {again}",
+    )
 
 
 class VersionOnly(msgspec.Struct, frozen=True):

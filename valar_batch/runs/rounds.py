@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING, Self
 
@@ -41,9 +42,11 @@ class Round:
         self.path.mkdir(parents=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        durable.place_fault(error, self.path)
         for batch in self.batches:
-            batch.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is not needed now
+                batch.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def new_batch(self, first_row: int) -> BatchDraft:
@@ -52,9 +55,9 @@ class Round:
         self.batches.append(BatchDraft(self._place(number), number, first_row, ORIGIN))
         return self.batches[-1]
 
-    def take_up(self, remote: Batch, number: int, rows: list[pa.RecordBatch]) -> None:
-        """Add a batch that is at Valar already: there is nothing to send of it."""
-        write_sent_batch(self._place(number), remote, self.attempt, number, rows)
+    def take_up(self, remote: Batch, number: int, rows: list[pa.RecordBatch], *, of: int) -> None:
+        """Add a batch, one `of` so many, that is at Valar already: nothing of it is to be sent."""
+        write_sent_batch(self._place(number), remote, self.attempt, number, rows, of=of)
 
     def _place(self, number: int) -> Path:
         return self.path / "batches" / f"{number:05d}"
@@ -63,7 +66,7 @@ class Round:
         """Become a round of the run: everything on the disk, then one rename."""
         for batch in self.batches:
             batch.close()
-            batch.finish(self.run.id, self.attempt)
+            batch.finish(self.run.id, self.attempt, of=len(self.batches))
         durable.sync_tree(self.path)
         self.path.rename(self.run.retries_path / str(self.attempt))
         durable.sync_folder(self.run.retries_path)

@@ -13,8 +13,18 @@ import msgspec
 from valar_batch import durable, locks
 from valar_batch.core.identity import FOREIGN_PREFIX
 from valar_batch.core.lifecycle import BatchState
+from valar_batch.errors import StateError
 from valar_batch.runs.batch import BatchFolder, rows_writer
-from valar_batch.runs.records import OutputRecord, RunRecord, read_record
+from valar_batch.runs.records import (
+    EXPECTED,
+    FIRST_ROWS_FILE,
+    OutputRecord,
+    OutputRecords,
+    RunRecord,
+    damaged,
+    read_record,
+    write_record,
+)
 from valar_batch.runs.spool import decode_entry, read_lines
 
 if TYPE_CHECKING:
@@ -40,11 +50,17 @@ class Run:
         """What the run is: fixed when it was prepared."""
         return read_record(self.path / "run.json", RunRecord)
 
+    def is_readable(self) -> bool:
+        """Whether its record can be read here, by this version."""
+        try:
+            return bool(self.record)
+        except StateError:
+            return False
+
     @cached_property
     def batches(self) -> list[BatchFolder]:
         """The batches of the first attempt: every row of the input once, in order."""
-        paths = sorted((self.path / "batches").iterdir())
-        return [BatchFolder(path, self.record.rows_file) for path in paths]
+        return batches_in(self.path / "batches", self.record.rows_file)
 
     @property
     def retries_path(self) -> Path:
@@ -55,7 +71,7 @@ class Run:
     def retries(self) -> list[BatchFolder]:
         """The batches of rows that were sent again, the oldest attempt first."""
         folders = [self.retries_path / str(attempt) / "batches" for attempt in self.attempts()]
-        return [BatchFolder(path) for folder in folders for path in sorted(folder.iterdir())]
+        return [batch for folder in folders for batch in batches_in(folder)]
 
     @property
     def all_batches(self) -> list[BatchFolder]:
@@ -133,7 +149,10 @@ class Run:
     def outputs(self) -> list[OutputRecord]:
         """The files that this run wrote."""
         path = self.path / "outputs.json"
-        return read_list(path) if path.exists() else []
+        try:
+            return read_record(path, OutputRecords).outputs if path.exists() else []
+        except StateError:  # only what may be overwritten is forgotten
+            return []
 
     def with_rows(
         self,
@@ -159,8 +178,7 @@ class Run:
                 durable.sync_file(batch.path / name)
                 durable.sync_folder(batch.path)
             record = msgspec.structs.replace(record, rows_file=name)
-            content = msgspec.json.format(msgspec.json.encode(record))
-            durable.write_file(self.path / "run.json", content, mark="writer")
+            write_record(self.path / "run.json", record)
             if not locks.users(self.path):
                 for path in (self.path / "batches").glob("*/rows*.arrow"):
                     if path.name not in (name, before):
@@ -178,31 +196,36 @@ class Run:
 
     def wrote(self, output: Path) -> bool:
         """Whether the file at `output` is one that this run wrote, unchanged since."""
-        stat = output.stat()
-        return any(
-            record.path == str(output.absolute())
-            and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-            for record in self.outputs()
-        )
+        seen = output_record(output, output, "")
+        return any(record.is_file_of(seen) for record in self.outputs())
+
+    def expect_output(self, output: Path | None, aside: Path, output_format: str) -> None:
+        """Record a file before it takes its place, so that it is never taken for a stranger's.
+
+        What this run wrote there before stays recorded, since it may still be there.
+        """
+        if output is not None:
+            self._record_output(output_record(output, aside, output_format), keeping=True)
 
     def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
         """Record a file that this run wrote, while writing; None is standard output.
 
         `collected` is what `collected()` gave before it was written.
         """
-        record = OutputRecord("-", output_format, collected=collected)
+        record = OutputRecord("-", output_format)
         if output is not None:
-            stat = output.stat()
-            record = OutputRecord(
-                str(output.absolute()),
-                output_format,
-                stat.st_size,
-                stat.st_mtime_ns,
-                collected,
-            )
-        kept = [other for other in self.outputs() if other.path != record.path]
-        content = msgspec.json.encode([*kept, record])
-        durable.write_file(self.path / "outputs.json", content, mark="writer")
+            record = output_record(output, output, output_format)
+        self._record_output(msgspec.structs.replace(record, collected=collected))
+
+    def _record_output(self, record: OutputRecord, *, keeping: bool = False) -> None:
+        kept = [other for other in self.outputs() if keeping or other.path != record.path]
+        write_record(self.path / "outputs.json", OutputRecords([*kept, record]))
+
+
+def output_record(output: Path, file: Path, output_format: str) -> OutputRecord:
+    """Say how a file looks that is an output, or becomes one."""
+    stat, place = file.stat(), str(output.absolute())
+    return OutputRecord(place, output_format, stat.st_size, stat.st_mtime_ns, EXPECTED)
 
 
 class Pieces:
@@ -224,9 +247,14 @@ class Pieces:
             yield piece
 
 
-def read_list(path: Path) -> list[OutputRecord]:
-    """Read `outputs.json`; a torn one only forgets what may be overwritten."""
+def batches_in(path: Path, rows_file: str = FIRST_ROWS_FILE) -> list[BatchFolder]:
+    """Find the batches of an attempt. Raises StateError where one is missing."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[OutputRecord])
-    except msgspec.MsgspecError:
-        return []
+        paths = sorted(batch for batch in path.iterdir() if batch.name.isdigit())
+    except OSError as error:
+        raise damaged(path, error) from error
+    batches = [BatchFolder(batch, rows_file) for batch in paths]
+    count = batches[0].read().of_batches if batches else 1
+    if count not in (0, len(batches)):
+        raise damaged(path, f"it has {len(batches):,} of {count:,} batches")
+    return batches

@@ -69,6 +69,14 @@ def read_lines(path: Path) -> Iterator[bytes]:
         yield from content.splitlines()
 
 
+def has(path: Path, count: int) -> bool:
+    """Whether a spool is undamaged to its end, and has so many lines."""
+    lines = end = 0
+    for content, end in read_frames(path):  # noqa: B007
+        lines += content.count(b"\n")
+    return lines >= count and (not path.exists() or path.stat().st_size == end)
+
+
 def recover(path: Path) -> Iterator[SpoolEntry]:
     """Cut off a torn end, so that the spool can be added to, and give what is before it."""
     end = 0
