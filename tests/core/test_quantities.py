@@ -1,10 +1,10 @@
-"""Ages and sizes, read as a user writes them."""
+"""Ages, durations and sizes, read as a user writes them."""
 
 from __future__ import annotations
 
 import pytest
 
-from valar_batch.core.quantities import parse_age, parse_size
+from valar_batch.core.quantities import parse_age, parse_duration, parse_size
 from valar_batch.errors import UsageError
 
 
@@ -15,6 +15,23 @@ from valar_batch.errors import UsageError
 def test_ages(text, seconds) -> None:
     """A number and a unit, as seconds."""
     assert parse_age(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1.5m", 90), ("30min", 1800), ("8h", 28_800), ("1d", 86_400)],
+)
+def test_durations(text, seconds) -> None:
+    """A number, with a unit where it is not seconds."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "s", "-5", "0", "0h", "5y", "1h30m"])
+def test_what_is_no_duration(text) -> None:
+    """Anything else is refused, and so is no time at all."""
+    with pytest.raises(UsageError, match=r"is (not a|no) time") as raised:
+        parse_duration(text)
+    assert "90s" in raised.value.hint
 
 
 @pytest.mark.parametrize(

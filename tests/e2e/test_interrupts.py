@@ -219,13 +219,9 @@ def test_the_time_is_up(path, tmp_path, gated, gate, valar, phase) -> None:
     assert once(valar)
 
 
-@pytest.mark.parametrize(
-    ("given", "hint"),
-    [("soon", "'soon' is not a time"), ("0s", "'0s' is no time"), ("5y", "'5y' is not a time")],
-)
-def test_what_is_no_time(make_cli, given, hint) -> None:
-    """A timeout is a number with a unit, above 0."""
-    assert hint in make_cli()("resume", "--timeout", given, code=2).err
+def test_what_is_no_time(make_cli) -> None:
+    """A timeout is a number with a unit, above 0: said before anything else is looked at."""
+    assert "'soon' is not a time" in make_cli()("resume", "--timeout", "soon", code=2).err
 
 
 DEAF = """
