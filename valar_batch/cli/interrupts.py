@@ -44,6 +44,7 @@ class Heed:
         self.stopped: Stopped | None = None
         self._timeout = ""
         self._is_over = False
+        self._is_up = False
 
     def install(self) -> None:
         """Heed the signals from now on; what the caller has ignored stays ignored."""
@@ -63,9 +64,7 @@ class Heed:
             signal.signal(signal.SIGALRM, self._on_signal)
             signal.setitimer(signal.ITIMER_REAL, seconds)
             return
-        import _thread
-
-        timer = threading.Timer(seconds, _thread.interrupt_main)
+        timer = threading.Timer(seconds, self._time_is_up)
         timer.daemon = True
         timer.start()
 
@@ -78,12 +77,20 @@ class Heed:
         """Heed nothing any more: the command is over, and its status is settled."""
         self._is_over = True
 
+    def _time_is_up(self) -> None:
+        """End the time where the system has no alarm: on Windows."""
+        import _thread
+
+        self._is_up = True
+        _thread.interrupt_main()
+
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if self._is_over or (self.stopped is not None and number == ALARM):
+        is_up, self._is_up = self._is_up or number == ALARM, False
+        if self._is_over or (self.stopped is not None and is_up):
             return
         if self.stopped is not None:
             leave_at_once(number)
-        if number == ALARM:
+        if is_up:
             why = f"stopped: the time is up (--timeout {self._timeout})"
             self.stopped = Stopped(Exit.NOT_FINISHED, why)
         else:
