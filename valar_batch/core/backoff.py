@@ -28,6 +28,7 @@ TOLERATED = 8
 POLL_SOONEST = 0.5
 POLL_LATEST_AT_FIRST = 60.0
 POLL_LATEST = 300.0
+POLL_GROWTH = 3.0
 POLL_SHARE = 0.02
 """The most of the time that goes into polling one batch, and that its end is noticed late."""
 
@@ -137,15 +138,17 @@ def next_poll_delay(
     """Seconds until a batch is polled again that has been watched for `elapsed` seconds.
 
     Later while nothing moves; while requests settle, about when a tenth of those left will have;
-    never so often that polling, which took `seconds`, is more than its share. A minute is always
-    enough to wait, and after hours the same share of them, up to five minutes.
+    never so often that polling, which took `seconds`, is more than its share, though one slow
+    answer makes it no more than thrice as rare. A minute is always enough to wait, and after hours the
+    same share of them, up to five minutes.
     """
+    price = min(seconds / POLL_SHARE, interval * POLL_GROWTH)
     if moved == 0:
         interval *= 1.5
     elif left:
         interval *= min(1.5, max(0.5, left / (10 * moved)))
     latest = min(POLL_LATEST, max(POLL_LATEST_AT_FIRST, elapsed * POLL_SHARE))
-    return min(latest, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
+    return min(latest, max(POLL_SOONEST, interval, price))
 
 
 @dataclass(slots=True)
