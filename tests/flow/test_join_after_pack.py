@@ -224,9 +224,7 @@ def test_every_row_once_in_order_with_its_own_answer(tmp_path_factory, rows, siz
                 assert status == "invalid"
                 assert (text, int(attempts)) == (None, 0)
             else:
-                assert (custom_id, status, text, int(attempts)) == outcome_of(
-                    *wanted, told[wanted[0]]
-                )
+                assert (custom_id, status, text, int(attempts)) == outcome_of(wanted, told[wanted])
             if rows.texts[place] is not None:
                 assert int(row["place"]) == place
                 assert (row["text"] or "") == rows.texts[place]
