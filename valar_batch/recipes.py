@@ -76,7 +76,7 @@ def parsed(file: str | Path) -> dict[str, Any]:
     """Read a TOML file."""
     try:
         return tomllib.loads(text_of_file(file, "--recipe"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits, or deep arrays
         raise UsageError(f"{file}: this is not TOML: {error}", hint=EXAMPLE) from error
 
 

@@ -459,3 +459,40 @@ def test_unknown_input_format():
         said(error)
         == "--input-format xml: there is no such format | one of jsonl, csv, tsv, parquet, arrow"
     )
+
+
+LINES = [b'{"a":%d,"b":"%b"}\n' % (n, b"x" * 500) for n in range(3_000)]
+
+
+@pytest.mark.parametrize("size", [700_000, 1_000_003, 1_700_000], ids=["shrinks", "torn", "grows"])
+def test_a_file_that_changes_while_it_is_read(tmp_path, size):
+    """What was read is what is hashed and kept: whole rows of the file, and a torn one as such."""
+    path, whole = tmp_path / "in.jsonl", b"".join(LINES)
+    path.write_bytes(whole)
+    reader = open_input(path)
+    chunks = reader.chunks(None)
+    rows, kept = [], []
+    for chunk in chunks:
+        rows += chunk.rows
+        kept += chunk.kept.to_pylist()
+        path.write_bytes((whole + whole)[:size])
+    assert reader.digest() == hashlib.sha256((whole + whole)[:size]).hexdigest()
+    torn = isinstance(rows[-1], Problem)
+    read_whole = kept[:-1] if torn else kept
+    assert [line + b"\n" for line in read_whole] == (LINES + LINES)[: len(read_whole)]
+    assert sum(len(line) + 1 for line in read_whole) > size - len(LINES[-1]) - 1
+    assert torn == ((whole + whole)[size - 1 : size] != b"\n")
+
+
+def test_a_parquet_file_that_shrinks_while_it_is_read(tmp_path):
+    """It cannot be read on, which is said."""
+    path = tmp_path / "in.parquet"
+    pq.write_table(
+        pa.table({"a": [b"%032d" % n for n in range(200_000)]}), path, row_group_size=5_000
+    )
+    chunks = open_input(path).chunks(None)
+    next(chunks)
+    os.truncate(path, 100_000)
+    with pytest.raises(InputError) as error:
+        list(chunks)
+    assert said(error).startswith(f"{path}: cannot be read as Parquet: ")

@@ -66,7 +66,9 @@ def test_results_of_any_bytes(tmp_path) -> None:
     readers.append(OutcomeReader(lambda _: None, OPTIONAL, TypedAnswers(schema)))
     kept = pa.StructArray.from_arrays([pa.array(["x"])], ["text"])
     layouts = [
-        layout_of(pa.schema([("text", pa.string())]), Choice(None, flatten, True), **more)
+        layout_of(
+            pa.schema([("text", pa.string())]), Choice(flatten=flatten, keep_response=True), **more
+        )
         for flatten, more in (
             (False, {"optional": OPTIONAL}),
             (False, {"optional": OPTIONAL, "answer": AnswerColumn(SCHEMA)}),

@@ -1,4 +1,4 @@
-"""Whatever the bytes of a recipe, of a schema, of tools, or of a list of rows: an error with a name."""
+"""Whatever the bytes of a recipe, a schema, tools, or a list of rows: an error of ours."""
 
 from __future__ import annotations
 
