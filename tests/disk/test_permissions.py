@@ -70,7 +70,10 @@ def test_a_home_that_cannot_be(mortal, place, valar) -> None:
         (place / name).mkdir()
         (place / name).chmod(mode)
     own(place)
-    for name in ("file", "file/home", "closed/home", "made"):
+    (place / "theirs").mkdir()
+    (place / "theirs").chmod(0o777)
+    theirs = ("theirs",) if os.getuid() == 0 else ()
+    for name in ("file", "file/home", "closed/home", "made", *theirs):
         home = place / name
         cli = replace(mortal, home=home)
         said = refused(cli("submit", path, *RECIPE, code=None))
