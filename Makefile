@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 # Its packages would be at odds with ours, so it has an environment of its own.
 UPSTREAM := .venv-upstream
 
-.PHONY: demo test upstream lint types imports docs lock clean
+.PHONY: demo test crash upstream lint types imports docs lock clean
 
 demo: $(VENV)/.run-ready  ## the main job on a sample, against the local Valar
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh samples/demo.sh
@@ -14,6 +14,9 @@ demo: $(VENV)/.run-ready  ## the main job on a sample, against the local Valar
 # One worker more than there are cores: the tests wait for the commands that they start.
 test: $(VENV)/.dev-ready  ## the tests
 	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc || echo 2) + 1)) --dist=worksteal
+
+crash: $(VENV)/.dev-ready  ## kill commands N times at all moments of their lives, and compare
+	KILLS=$(or $(N),1000) $(BIN)/python -m pytest tests/crash --numprocesses=$$(($$(nproc || echo 2) + 1)) --dist=worksteal
 
 upstream: $(UPSTREAM)/.ready  ## an OpenAI-compatible server for the tests of serve --upstream
 

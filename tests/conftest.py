@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.figures import pytest_terminal_summary  # noqa: F401 - a hook
+
 COMMAND = (sys.executable, "-m", "valar_batch")
 MODEL = "openai/gpt-oss-120b"
 
@@ -46,15 +48,13 @@ class Cli:
     command: tuple[str, ...] = COMMAND
 
     def start(self, *arguments: object, **more: object) -> subprocess.Popen:
-        """Start a command and do not wait for it."""
+        """Start a command and do not wait for it; `more` is for Popen."""
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         process = subprocess.Popen(
             [*self.command, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             env={**environment(self.home), **self.environment},
             start_new_session=True,
-            **more,
+            **{**pipes, **more},
         )
         self.started.append(process)
         return process
@@ -117,6 +117,13 @@ class Served:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.key}"})
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
             return json.load(answer)
+
+    def set(self, **settings: object) -> None:
+        """Change how it behaves from now on."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        url, body = f"http://127.0.0.1:{self.port}/local/settings", json.dumps(settings).encode()
+        request = urllib.request.Request(url, body, headers)
+        urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - loopback
 
     def executions(self) -> dict[str, object]:
         """What it executed: the judge of paid twice."""

@@ -1,6 +1,43 @@
-"""`python -m valar_batch` is `valar-batch`."""
+"""`python -m valar_batch` is `valar-batch`: signals are heeded before anything else is loaded."""
 
-from valar_batch.cli.main import main
+from __future__ import annotations
+
+import os
+import sys
+
+from valar_batch.cli.exit_status import Exit
+from valar_batch.cli.interrupts import heed
+
+
+def main() -> None:
+    """Run the command line and end the process."""
+    try:
+        heed.install()
+        from valar_batch.cli.main import main as run_command_line
+
+        run_command_line()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        status = Exit.INTERRUPTED
+    else:
+        status = 0
+    leave(heed.stopped.status if heed.stopped else status)
+
+
+def leave(status: int) -> None:
+    """End without Python's long goodbye, in which a signal would end in a traceback.
+
+    What has to last is on the disk, and a thread that hangs in the network holds nobody up.
+    """
+    heed.end()
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except OSError:
+        status = status or Exit.PIPE_CLOSED
+    os._exit(status)
+
 
 if __name__ == "__main__":
     main()

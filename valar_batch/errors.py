@@ -52,11 +52,18 @@ class DoubtError(StateError):
 
 
 class RemoteError(ValarBatchError):
-    """Valar did not do what was asked, or could not be reached."""
+    """Valar did not do what was asked, or could not be reached.
+
+    `may_have_arrived` says whether Valar may have acted on the call all the same; `retry_after` is
+    what it asked for in seconds, or None.
+    """
+
+    may_have_arrived = True
+    retry_after: float | None = None
 
 
 class ConnectionFailed(RemoteError):
-    """The network failed or timed out: the call may or may not have been received."""
+    """The network failed or timed out: the call may have arrived, if there was a connection."""
 
     is_transient = True
 
@@ -96,24 +103,33 @@ class ApiError(RemoteError):
 class RequestRefused(ApiError):
     """400, 413 and other 4xx: malformed, unsupported, too large, or a reused idempotency key."""
 
+    may_have_arrived = False
+
 
 class KeyRefused(ApiError):
     """401 and 403: the key is missing, wrong or expired."""
+
+    may_have_arrived = False
 
 
 class BillingRefused(ApiError):
     """402: the key is disabled or the account has no credits."""
 
+    may_have_arrived = False
+
 
 class NotFound(ApiError):
-    """404: no such batch, response or custom_id for this key."""
+    """404: no such batch, response or custom_id for this key.
+
+    Transient where it is not in Valar's words: then a gateway has nobody behind it.
+    """
 
 
 class RateLimited(ApiError):
-    """429. `retry_after` is what the server asked for in seconds, or None."""
+    """429: too many calls, and this one was not taken."""
 
     is_transient = True
-    retry_after: float | None = None
+    may_have_arrived = False
 
 
 class ServerFault(ApiError):

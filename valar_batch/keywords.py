@@ -118,10 +118,13 @@ class TargetKeywords(TypedDict, total=False):
     base_url: Annotated[str | None, "another address of the API; also VALAR_BASE_URL"]
 
 
-class KeyKeywords(TypedDict, total=False):
-    """Who asks."""
+class AccessKeywords(TypedDict, total=False):
+    """Who asks, and whom it trusts."""
 
     api_key: Annotated[str | None, "the key, in place of VALAR_API_KEY; it is never written down"]
+    ca_bundle: Annotated[
+        File | None, "a PEM file of the authorities to trust, in place of SSL_CERT_FILE"
+    ]
 
 
 class ReportKeywords(TypedDict, total=False):
@@ -137,12 +140,12 @@ class ReportKeywords(TypedDict, total=False):
     ]
 
 
-class StatusKeywords(TargetKeywords, KeyKeywords, total=False):
+class StatusKeywords(TargetKeywords, AccessKeywords, total=False):
     """The options of `status`."""
 
 
 class SubmitKeywords(
-    RecipeKeywords, InputKeywords, TargetKeywords, KeyKeywords, ReportKeywords, total=False
+    RecipeKeywords, InputKeywords, TargetKeywords, AccessKeywords, ReportKeywords, total=False
 ):
     """The options of `submit`."""
 
@@ -177,7 +180,7 @@ class ForeignKeywords(TypedDict, total=False):
 
 
 class FetchKeywords(
-    ForeignKeywords, OutputKeywords, TargetKeywords, KeyKeywords, ReportKeywords, total=False
+    ForeignKeywords, OutputKeywords, TargetKeywords, AccessKeywords, ReportKeywords, total=False
 ):
     """The options of `fetch`."""
 

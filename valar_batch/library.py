@@ -48,7 +48,7 @@ from valar_batch.session import (
     look,
     open_home,
 )
-from valar_batch.settings import LOCAL, choose_target
+from valar_batch.settings import LOCAL, Access, choose_target
 from valar_batch.wording import counts, dollars, plural
 
 __all__ = [
@@ -137,7 +137,7 @@ def status(run: Run | str | None = None, **options: Unpack[StatusKeywords]) -> S
     `run` is what `submit` gave, an id or the beginning of one, or a name; None is the latest run.
     It may also be the id of any batch at Valar.
     """
-    return look(find(run, options, silent), options.get("api_key"))
+    return look(find(run, options, silent), access_of(options))
 
 
 @overload
@@ -174,6 +174,7 @@ def fetch(
     target, choice, most = target_of(to, options), choice_of(options), concurrency_of(options)
     with reporting_to(options) as report, contextlib.ExitStack() as stack:
         the_run = shown = find(run, options, report)
+        stack.enter_context(the_run.in_use())
         check_apart(target, the_run.record.input.place, options.get("input"))
         check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
         given = options.get("input")
@@ -212,16 +213,18 @@ def run(
     overwrite, most = bool(options.get("overwrite")), concurrency_of(options)
     check_apart(target, input)
     check_output(target, open_home().runs(), overwrite=overwrite)
-    with reporting_to(options) as report:
-        with session_on(order.target, report, options) as session:
-            submitted = session.submit(
-                order,
-                again=bool(options.get("again")),
-                allow=lambda runs: check_output(target, runs, overwrite=overwrite),
-                announce=lambda run: check_columns(run, choice),
-            )
-            join = Join(submitted.run, target, choice, report)
-            collect(session, submitted.run, join, most, wait=True)
+    with (
+        reporting_to(options) as report,
+        session_on(order.target, report, options) as session,
+    ):
+        submitted = session.submit(
+            order,
+            again=bool(options.get("again")),
+            allow=lambda runs: check_output(target, runs, overwrite=overwrite),
+            announce=lambda run: check_columns(run, choice),
+        )
+        join = Join(submitted.run, target, choice, report)
+        collect(session, submitted.run, join, most, wait=True)
         return deliver(submitted.run, target, join, report)
 
 
@@ -282,7 +285,7 @@ def session_on(
     """Connect; on an interrupt, report how to go on."""
     session: Session | None = None
     try:
-        with Session.open(target, report, run, api_key=options.get("api_key")) as session:
+        with Session.open(target, report, run, access_of(options)) as session:
             yield session
     except KeyboardInterrupt:
         report(Notice(how_to_go_on(session.run if session else run)))
@@ -307,7 +310,13 @@ def find(
     def target() -> str:
         return choose_target(options.get("base_url"), local=bool(options.get("local")))
 
-    return find_run_or_batch(open_home(), name, target, report, options.get("api_key"))
+    return find_run_or_batch(open_home(), name, target, report, access_of(options))
+
+
+def access_of(options: Mapping[str, Any]) -> Access:
+    """Read who asks and whom it trusts."""
+    bundle = options.get("ca_bundle")
+    return Access(options.get("api_key"), None if bundle is None else os.fspath(bundle))
 
 
 def concurrency_of(options: FetchKeywords | RunKeywords) -> int:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from valar_batch.core.backoff import UNREACHED_SECONDS
 from valar_batch.errors import StateError, UsageError
-from valar_batch.settings import LOCAL, connection_to, home_path, missing_after
+from valar_batch.settings import (
+    LOCAL,
+    NO_ACCESS,
+    Access,
+    connection_to,
+    home_path,
+    missing_after,
+    patience,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,13 +48,13 @@ def open_home() -> Home:
 
 
 @contextlib.contextmanager
-def connected(target: str, home: Home, api_key: str | None = None) -> Iterator[Connection]:
+def connected(target: str, home: Home, access: Access = NO_ACCESS) -> Iterator[Connection]:
     """Give the way to a target; the local Valar is started, and held while it is in use.
 
-    Without an `api_key` it is the one of the environment; the local Valar has its own.
+    The local Valar has its own key.
     """
     if target != LOCAL:
-        yield connection_to(target, api_key=api_key)
+        yield connection_to(target, access=access)
         return
     from valar_batch.client.connection import Connection
     from valar_batch.local.launch import ensure
@@ -56,15 +65,22 @@ def connected(target: str, home: Home, api_key: str | None = None) -> Iterator[C
 
 
 @contextlib.contextmanager
-def calling(connection: Connection, report: Reporter) -> Iterator[Valar]:
-    """Give the control calls; each retry is reported."""
+def calling(
+    connection: Connection, report: Reporter, patience: float = UNREACHED_SECONDS
+) -> Iterator[Valar]:
+    """Give the control calls; an outage and its end are reported."""
     from valar_batch.client.api import Valar
-    from valar_batch.flow.events import Waiting
+    from valar_batch.flow.events import Waiting, back
 
     def on_retry(retry: Retry) -> None:
-        report(Waiting(retry.call, retry.delay, str(retry.error)))
+        report(Waiting(retry.call, retry.delay, str(retry.error), retry.lasted))
 
-    with Valar(connection, on_retry=on_retry) as valar:
+    with Valar(
+        connection,
+        on_retry=on_retry,
+        on_return=lambda lasted: report(back("Valar answers", lasted)),
+        patience=patience,
+    ) as valar:
         yield valar
 
 
@@ -73,7 +89,7 @@ def find_run_or_batch(
     name: str | None,
     target: Callable[[], str],
     report: Reporter,
-    api_key: str | None = None,
+    access: Access = NO_ACCESS,
 ) -> Run:
     """Find a run or a batch of one; else ask the target for a batch of that id.
 
@@ -86,12 +102,10 @@ def find_run_or_batch(
         return found
     if name is None or name.startswith("run-"):
         raise home.unknown(name)
-    return foreign_batch(home, name, target(), report, api_key)
+    return foreign_batch(home, name, target(), report, access)
 
 
-def foreign_batch(
-    home: Home, batch_id: str, target: str, report: Reporter, api_key: str | None
-) -> Run:
+def foreign_batch(home: Home, batch_id: str, target: str, report: Reporter, access: Access) -> Run:
     """Give a batch from elsewhere; where it is not known here yet, the target is asked.
 
     Where that cannot be asked, a batch of this id that is known from another target is meant.
@@ -102,7 +116,7 @@ def foreign_batch(
     if known is not None:
         return known
     try:
-        with connected(target, home, api_key) as connection, calling(connection, report) as valar:
+        with connected(target, home, access) as connection, calling(connection, report) as valar:
             return take_foreign(home, target, batch_id, valar)
     except UsageError as error:
         known = next((run for run in home.foreign() if run.record.name == batch_id), None)
@@ -115,7 +129,7 @@ def foreign_batch(
         ) from error
 
 
-def look(run: Run, api_key: str | None = None) -> Standing:
+def look(run: Run, access: Access = NO_ACCESS) -> Standing:
     """Say where a run stands: ask the disk, and Valar where a batch is still open there."""
     from valar_batch.flow.events import silent
     from valar_batch.flow.status import standing_of
@@ -123,7 +137,7 @@ def look(run: Run, api_key: str | None = None) -> Standing:
     with contextlib.ExitStack() as stack:
 
         def connect() -> Valar:
-            way = connected(run.record.target, open_home(), api_key)
+            way = connected(run.record.target, open_home(), access)
             return stack.enter_context(calling(stack.enter_context(way), silent))
 
         return standing_of(run, connect)
@@ -184,26 +198,36 @@ def check_columns(run: Run, choice: Choice) -> None:
 
 @dataclass(slots=True)
 class Session:
-    """Work on a run at its target; `run` is set as soon as there is one."""
+    """Work on a run at its target; `run` is set, and in use, as soon as there is one."""
 
     home: Home
     connection: Connection
     valar: Valar
     report: Reporter
     run: Run | None = None
+    _end: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, target: str, report: Reporter, run: Run | None = None, *, api_key: str | None = None
+        cls, target: str, report: Reporter, run: Run | None = None, access: Access = NO_ACCESS
     ) -> Iterator[Self]:
-        """Connect to a target."""
+        """Connect to a target, for work that waits while the target is away."""
         home = open_home()
         with (
-            connected(target, home, api_key) as connection,
-            calling(connection, report) as valar,
+            connected(target, home, access) as connection,
+            calling(connection, report, patience()) as valar,
         ):
-            yield cls(home, connection, valar, report, run)
+            session = cls(home, connection, valar, report)
+            with session._end:
+                if run is not None:
+                    session.take_up(run)
+                yield session
+
+    def take_up(self, run: Run) -> None:
+        """Work on a run from now on."""
+        self.run = run
+        self._end.enter_context(run.in_use())
 
     def submit(
         self,
@@ -217,7 +241,7 @@ class Session:
         from valar_batch.flow.submit import submit
 
         def placed(run: Run) -> None:
-            self.run = run
+            self.take_up(run)
             announce(run)
 
         key = self.home.fingerprint(self.connection.api_key)
@@ -261,7 +285,7 @@ class Session:
         from valar_batch.flow.damage import reopen_damaged
 
         reopen_damaged(run, self.report)
-        pace = Pace(concurrency, missing_after())
+        pace = Pace(concurrency, missing_after(), patience())
         collect(
             run,
             self.valar,

@@ -13,7 +13,7 @@ from conftest import CERTIFICATE, KEY
 from scripted_origin import CUT_BODY, HANG_UP, STALL, Reply, refusal, reply
 
 from valar_batch import __version__
-from valar_batch.client.api import Retry, Valar, oldest_of, result_path
+from valar_batch.client.api import Valar, oldest_of, result_path
 from valar_batch.client.connection import Connection
 from valar_batch.client.exchange import FOREIGN, error_from_httpx
 from valar_batch.core.wire import Batch, BatchStatus, Model, RequestStatus
@@ -36,14 +36,41 @@ from valar_batch.errors import (
 BATCH = {"id": "batch_1", "request_counts": 2, "created_at": 1780000000, "label": "run-1-1-0"}
 
 
-@pytest.fixture
-def slept():
-    return []
+class Simulated:
+    """A clock that only waiting moves; `slept` are the waits."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.slept = []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def seams(self):
+        return {"clock": self, "sleep": self.sleep, "jitter": lambda: 0.0}
+
+
+THREE_TRIES = 0.75
+"""Seconds of patience for which a call without a Retry-After is tried three times."""
 
 
 @pytest.fixture
-def valar(connection, slept):
-    with Valar(connection, attempts=3, sleep=slept.append, jitter=lambda: 0.0) as calls:
+def clock():
+    return Simulated()
+
+
+@pytest.fixture
+def slept(clock):
+    return clock.slept
+
+
+@pytest.fixture
+def valar(connection, clock):
+    with Valar(connection, patience=THREE_TRIES, **clock.seams()) as calls:
         yield calls
 
 
@@ -68,7 +95,7 @@ def test_create_batch_sends_exactly_this(origin, valar):
     assert "transfer-encoding" not in request.headers
 
 
-def test_every_try_is_the_same_request(origin, connection, slept):
+def test_every_try_is_the_same_request(origin, connection, clock):
     """After each kind of transient failure the same bytes go out under the same key."""
     seen = []
     origin.replies(
@@ -80,25 +107,108 @@ def test_every_try_is_the_same_request(origin, connection, slept):
         refusal(429),
         reply(BATCH),
     )
-    with Valar(connection, on_retry=seen.append, sleep=slept.append, jitter=lambda: 0.0) as valar:
+    with Valar(connection, on_retry=seen.append, **clock.seams()) as valar:
         assert valar.create_batch(body(b"ab", b"cd"), 4, "key-1") == Batch(**BATCH)
     assert [(r.headers["idempotency-key"], r.body) for r in origin.requests] == [
         ("key-1", b"abcd")
     ] * 7
-    assert slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
-    assert [(r.call, r.attempt, r.delay, type(r.error)) for r in seen] == [
-        ("POST /batches", 1, 0.25, ServerFault),
-        ("POST /batches", 2, 0.5, ConnectionFailed),
-        ("POST /batches", 3, 1.0, UnreadableAnswer),
-        ("POST /batches", 4, 2.0, ConnectionFailed),
-        ("POST /batches", 5, 4.0, ServerFault),
-        ("POST /batches", 6, 8.0, RateLimited),
-    ]
-    assert all(isinstance(record, Retry) for record in seen)
+    assert clock.slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+    [told] = seen
+    assert (told.call, told.attempt, told.delay, told.lasted) == ("POST /batches", 1, 0.25, 0.0)
+    assert type(told.error) is ServerFault
 
 
-def test_the_last_error_is_raised_when_the_attempts_are_used_up(origin, valar, slept):
-    """Not the first, and not a wrapper of the retry library."""
+def unreachable(clock, **more):
+    """Calls to a port where nobody listens."""
+    return Valar(Connection("http://127.0.0.1:1/v1", KEY), **clock.seams(), **more)
+
+
+def test_a_valar_that_never_answered_is_given_up_after_a_minute(clock):
+    """However long one that answered would be waited for: a wrong address does not mend itself."""
+    with unreachable(clock, patience=9e9) as valar, pytest.raises(ConnectionFailed) as caught:
+        valar.models()
+    assert (clock.now, len(clock.slept)) == (60.0, 8)
+    assert not caught.value.may_have_arrived
+    assert caught.value.hint.startswith("check the network, VALAR_BASE_URL and HTTPS_PROXY")
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (reply({"data": []}), 3600.0),
+        (refusal(429), 3600.0),
+        (Reply(503, b"", {"Retry-After": "0"}), 3600.0),
+        (refusal(503), 60.0),
+        (Reply(200, b"<html>a sign-in page</html>"), 60.0),
+    ],
+    ids=["200", "429", "503 with a time", "503", "a page"],
+)
+def test_one_that_answered_is_waited_for(origin, connection, clock, answer, seconds):
+    """For as long as patience lasts, by time; only Valar's own words tell that it was there."""
+    origin.replies(answer, refusal(502))
+    with Valar(connection, patience=3600.0, **clock.seams()) as valar:
+        if answer.status == 200 and seconds > 60:
+            valar.models()
+        with pytest.raises(RemoteError):
+            valar.models()
+    assert clock.now == pytest.approx(seconds, abs=1)
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(origin, connection, clock):
+    """The first failure, a word every ten minutes, and how long it was: no line for each try."""
+    told, back = [], []
+    away = 25 * 60
+    origin.script = lambda _: refusal(503) if clock.now < away else reply({"data": []})
+    with Valar(
+        connection,
+        on_retry=lambda retry: told.append(round(retry.lasted)),
+        on_return=back.append,
+        patience=9e9,
+        **clock.seams(),
+    ) as valar:
+        clock.now = away
+        valar.models()
+        clock.now = 0.0
+        valar.models()
+    assert told == [0, 602, 1202]
+    assert back == [clock.now]
+    assert away <= clock.now < away + 30
+
+
+def test_a_wait_longer_than_usual_is_told(origin, connection, clock):
+    """A Retry-After of an hour is not passed over because a failure was told of before."""
+    told = []
+    busy = Reply(429, b"", {"Retry-After": "3600"})
+    origin.replies(refusal(500), busy, refusal(500), reply({"data": []}))
+    with Valar(connection, on_retry=told.append, **clock.seams(), patience=9e9) as valar:
+        valar.models()
+    assert [round(retry.delay) for retry in told] == [0, 3600, 1]
+
+
+def test_the_caller_may_forbid_another_try(origin, valar):
+    """Then the error comes out that would have been tried again."""
+    heard = []
+    origin.replies(refusal(500))
+    with pytest.raises(ServerFault):
+        valar.create_batch(body(b"{}"), 2, "key-1", lambda error: bool(heard.append(error)))
+    assert [(type(error), error.may_have_arrived) for error in heard] == [(ServerFault, True)]
+    assert len(origin.requests) == 1
+
+
+def test_a_404_in_other_words_is_a_gateways(origin, connection, clock):
+    """Once Valar has answered, it is asked again; before, the address is wrong and said so."""
+    page = Reply(404, b"default backend - 404")
+    origin.replies(page, reply({"data": []}), page, page, reply({"data": []}))
+    with Valar(connection, **clock.seams()) as valar:
+        with pytest.raises(NotFound):
+            valar.models()
+        assert valar.models() == []
+        assert valar.models() == []
+    assert clock.slept == [0.25, 0.5]
+
+
+def test_the_last_error_is_raised_when_patience_ends(origin, valar, slept):
+    """Not the first, and not a wrapper of a retry library."""
     origin.replies(refusal(500), refusal(502), refusal(504, "upstream is away"))
     with pytest.raises(ServerFault) as caught:
         valar.models()
@@ -159,7 +269,7 @@ def test_a_refusal_is_raised_at_once(origin, valar, slept, status, kind, message
     [(408, ServerFault), (429, RateLimited), (500, ServerFault), (503, ServerFault)],
 )
 def test_a_transient_error_is_tried_to_the_end(origin, valar, slept, status, kind):
-    """Each of the attempts is used, with growing waits between them."""
+    """For as long as patience lasts, with growing waits between."""
     origin.replies(refusal(status))
     with pytest.raises(RemoteError) as caught:
         valar.models()
@@ -238,9 +348,9 @@ def test_a_redirect_is_named_and_not_followed(origin, valar):
 def test_retry_after_in_seconds(origin, valar, slept, status):
     """The wait is what the server asks for, and a little more."""
     busy = Reply(status, b"", {"Retry-After": "7"})
-    origin.replies(busy, busy, reply({"data": []}))
+    origin.replies(busy, reply({"data": []}))
     assert valar.models() == []
-    assert slept == [7.025, 7.05]
+    assert slept == [7.025]
 
 
 def test_retry_after_as_a_date(origin, valar, slept):
@@ -252,11 +362,22 @@ def test_retry_after_as_a_date(origin, valar, slept):
     assert 60 < wait <= 100.025
 
 
+def test_retry_after_by_the_servers_clock(origin, valar, slept):
+    """A clock here that is wrong by days changes nothing."""
+    when = {"Date": "Thu, 28 May 2026 20:26:40 GMT"}
+    when["Retry-After"] = "Thu, 28 May 2026 20:26:47 GMT"
+    origin.replies(Reply(429, b"", when), reply({"data": []}))
+    assert valar.models() == []
+    assert slept == [7.025]
+
+
 def test_retry_after_is_on_the_error(origin, connection):
     """Who catches RateLimited can tell how long to stay away."""
     origin.replies(Reply(429, b"", {"Retry-After": "7"}))
-    with Valar(connection, attempts=1) as valar, pytest.raises(RateLimited) as caught:
-        valar.models()
+    with Valar(connection) as valar:
+        valar.stop_retrying()
+        with pytest.raises(RateLimited) as caught:
+            valar.models()
     assert caught.value.retry_after == 7.0
 
 
@@ -301,24 +422,25 @@ def test_no_server_and_a_silent_server(origin, valar):
     nobody = Connection("http://127.0.0.1:1/v1", KEY)
     for connection in (silent, nobody):
         with (
-            Valar(connection, attempts=2, sleep=lambda _: None) as calls,
+            Valar(connection, patience=0.25, **Simulated().seams()) as calls,
             pytest.raises(ConnectionFailed) as caught,
         ):
             calls.models()
         assert caught.value.message.startswith("no answer from 127.0.0.1: ")
+        assert caught.value.may_have_arrived is (connection is silent)
 
 
-def test_an_unknown_authority_is_said_once(tls_origin, slept):
+def test_an_unknown_authority_is_said_once(tls_origin, clock):
     """A certificate that is not trusted is not tried again; with its authority the call works."""
     tls_origin.replies(reply({"data": []}))
     with (
-        Valar(Connection(tls_origin.base_url, KEY), sleep=slept.append) as valar,
+        Valar(Connection(tls_origin.base_url, KEY), **clock.seams()) as valar,
         pytest.raises(ConnectionFailed) as caught,
     ):
         valar.models()
     assert caught.value.message.startswith("the certificate of 127.0.0.1 is not trusted: ")
-    assert slept == []
-    trusting = Connection(tls_origin.base_url, KEY, ca_file=str(CERTIFICATE))
+    assert clock.slept == []
+    trusting = Connection(tls_origin.base_url, KEY, ca_bundle=str(CERTIFICATE))
     with Valar(trusting) as valar:
         assert valar.models() == []
 
@@ -475,8 +597,10 @@ def chain_text(error):
 def test_no_error_tells_the_key(origin, connection, answer):
     """Not even one that a server put into its answer."""
     origin.replies(answer)
-    with Valar(connection, attempts=1) as valar, pytest.raises(ValarBatchError) as caught:
-        valar.models()
+    with Valar(connection) as valar:
+        valar.stop_retrying()
+        with pytest.raises(ValarBatchError) as caught:
+            valar.models()
     assert KEY not in chain_text(caught.value)
     assert KEY not in repr(valar)
 
@@ -497,8 +621,8 @@ def test_a_key_that_no_header_carries_is_refused(key):
         Connection("https://host:99999/v1", KEY),
         Connection("https://host/v1", KEY, proxy="ftp://user:secret@proxy:1"),
         Connection("https://host/v1", KEY, proxy="http://user:secret@proxy:port"),
-        Connection("https://host/v1", KEY, ca_file="/nonexistent.pem"),
-        Connection("https://host/v1", KEY, ca_file=__file__),
+        Connection("https://host/v1", KEY, ca_bundle="/nonexistent.pem"),
+        Connection("https://host/v1", KEY, ca_bundle=__file__),
     ],
 )
 def test_settings_that_cannot_work_are_a_usage_error(connection):

@@ -371,7 +371,7 @@ def test_an_unknown_authority_stops_at_once(tls_origin, collector):
     with pytest.raises(ConnectionFailed) as caught:
         fetch(collector.fanout(Connection(tls_origin.base_url, KEY)), ("/a", 1))
     assert caught.value.message.startswith("the certificate of 127.0.0.1 is not trusted: ")
-    trusting = Connection(tls_origin.base_url, KEY, ca_file=str(CERTIFICATE))
+    trusting = Connection(tls_origin.base_url, KEY, ca_bundle=str(CERTIFICATE))
     fetch(collector.fanout(trusting), ("/a", 1))
     assert collector.taken == [(1, "a")]
 
@@ -412,7 +412,7 @@ def test_settings_that_cannot_work_are_a_usage_error(connection, collector):
 
 def test_an_unreadable_authority_file_stops_at_once(tls_origin, collector):
     """A CA file that is none is no matter of patience."""
-    connection = Connection(tls_origin.base_url, KEY, ca_file="/nonexistent.pem")
+    connection = Connection(tls_origin.base_url, KEY, ca_bundle="/nonexistent.pem")
     with pytest.raises(RemoteError) as caught:
         fetch(collector.fanout(connection), ("/a", 1))
     assert not caught.value.is_transient

@@ -12,6 +12,7 @@ from valar_batch.core.backoff import (
     CAP,
     LONGEST_RETRY_AFTER,
     POLL_LATEST,
+    POLL_LATEST_AT_FIRST,
     POLL_SOONEST,
     ROUND,
     Concurrency,
@@ -70,13 +71,30 @@ def test_retry_after_is_never_undercut(attempt, jitter, retry_after):
 )
 def test_retry_after_in_both_forms(header, seconds):
     """Delta-seconds or an HTTP date (RFC 9110, 10.2.3), from now."""
-    assert parse_retry_after(header, now=NOW) == seconds
+    assert parse_retry_after(header, date=None, now=NOW) == seconds
 
 
-@given(st.text())
-def test_retry_after_never_raises(header):
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("Thu, 28 May 2026 20:26:40 GMT", 60.0),
+        ("Wed, 27 May 2026 20:27:00 GMT", LONGEST_RETRY_AFTER),
+        ("Thu, 28 May 2026 20:28:40 GMT", 0.0),
+        ("yesterday", 60.0),
+        (None, 60.0),
+    ],
+)
+def test_a_date_is_read_by_the_servers_clock(date, seconds):
+    """Where the answer says when it was written, this machine's clock does not matter."""
+    until = "Thu, 28 May 2026 20:27:40 GMT"
+    here = NOW + 86_400 * 3 if date and date.endswith("GMT") else NOW
+    assert parse_retry_after(until, date=date, now=here) == seconds
+
+
+@given(st.text(), st.none() | st.text())
+def test_retry_after_never_raises(header, date):
     """Whatever a server or proxy writes there."""
-    seconds = parse_retry_after(header, now=NOW)
+    seconds = parse_retry_after(header, date=date, now=NOW)
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
 
 
@@ -146,8 +164,8 @@ def test_it_recovers(most, marks):
         (2.0, 5, 0, 0.0, 2.0),
         (2.0, 10, 100, 0.3, 15.0),  # a poll of 0.3 s is at most a fiftieth of the time
         (0.5, 100, 100, 0.0, POLL_SOONEST),
-        (50.0, 0, 100, 0.0, POLL_LATEST),
-        (2.0, 0, 100, 60.0, POLL_LATEST),
+        (50.0, 0, 100, 0.0, POLL_LATEST_AT_FIRST),
+        (2.0, 0, 100, 60.0, POLL_LATEST_AT_FIRST),
     ],
 )
 def test_polls_follow_how_fast_a_batch_moves(interval, moved, left, seconds, delay):
@@ -155,7 +173,64 @@ def test_polls_follow_how_fast_a_batch_moves(interval, moved, left, seconds, del
     assert next_poll_delay(interval, moved, left, seconds) == pytest.approx(delay)
 
 
-@given(st.floats(0.5, 60), st.integers(0, 10**5), st.integers(0, 10**5), st.floats(0, 100))
-def test_polls_stay_within_their_bounds(interval, moved, left, seconds):
-    """Never more often than twice a second, never less than once a minute."""
-    assert POLL_SOONEST <= next_poll_delay(interval, moved, left, seconds) <= POLL_LATEST
+@given(
+    st.floats(0.5, 300),
+    st.integers(0, 10**5),
+    st.integers(0, 10**5),
+    st.floats(0, 100),
+    st.floats(0, 1e6),
+)
+def test_polls_stay_within_their_bounds(interval, moved, left, seconds, elapsed):
+    """Never more often than twice a second; at first once a minute, and once in five at least."""
+    delay = next_poll_delay(interval, moved, left, seconds, elapsed)
+    assert POLL_SOONEST <= delay <= POLL_LATEST
+    assert delay <= max(POLL_LATEST_AT_FIRST, elapsed / 50)
+
+
+DAY = 86_400.0
+
+
+def watch(settled, requests, seconds):
+    """Watch a batch to its end by a simulated clock; gives the polls and when the last ended.
+
+    `settled(t)` is how many of its requests are settled then; a poll takes `seconds`.
+    """
+    now, interval, known, polls = 0.0, POLL_SOONEST, 0, 0
+    while True:
+        seen, polls, now = settled(now), polls + 1, now + seconds
+        moved, known = seen - known, seen
+        if known == requests or now > 2 * DAY:
+            return polls, now
+        interval = next_poll_delay(interval, moved, requests - known, seconds, now)
+        now += interval
+
+
+SHAPES = [
+    # what, settled by t, requests, seconds of a poll, when it ends, most polls, most seconds late
+    ("one, at once", lambda t: int(t >= 2), 1, 0.02, 2, 4, 1),
+    ("one, in ten minutes", lambda t: int(t >= 600), 1, 0.02, 600, 25, 61),
+    ("one, in a day", lambda t: int(t >= DAY), 1, 0.02, DAY, 400, 301),
+    ("evenly in ten minutes", lambda t: min(1000, int(t * 1000 / 600)), 1000, 0.05, 600, 60, 61),
+    ("evenly in a day", lambda t: min(1000, int(t * 1000 / DAY)), 1000, 0.05, DAY, 400, 301),
+    ("in the last minute", lambda t: min(1000, max(0, int((t - DAY) * 1000 / 60) + 1000)),
+     1000, 0.05, DAY, 400, 301),
+    ("in hourly bursts", lambda t: 1000 * min(24, int(t / 3600)), 24_000, 0.1, DAY, 400, 301),
+    ("100,000 evenly in a day", lambda t: min(10**5, int(t * 10**5 / DAY)), 10**5, 3, DAY, 400,
+     305),
+    ("100,000 in ten minutes", lambda t: min(10**5, int(t * 10**5 / 600)), 10**5, 3, 600, 15, 65),
+    ("nothing for two days", lambda _: 0, 1, 0.02, 2 * DAY, 700, 301),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settled", "requests", "seconds", "end", "most", "late"),
+    [shape[1:] for shape in SHAPES],
+    ids=[shape[0] for shape in SHAPES],
+)
+def test_a_batch_is_watched_with_a_sane_number_of_polls(
+    settled, requests, seconds, end, most, late
+):
+    """A day is some 370 polls at most, and its end is noticed within five minutes."""
+    polls, ended = watch(settled, requests, seconds)
+    assert polls <= most
+    assert ended - end <= late

@@ -35,16 +35,19 @@ class OddValar:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.reply(*odd.get(self.path.partition("?")[0]))
+                path = self.path.partition("?")[0]
+                self.reply(*odd.get(path), **odd.headers(path))
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.reply(*odd.post(body))
+                self.reply(*odd.post(body), **odd.headers(self.path))
 
-            def reply(self, status: int, content: bytes) -> None:
+            def reply(self, status: int, content: bytes, **headers: str) -> None:
                 self.send_response(status)
                 if status == 429:
                     self.send_header("Retry-After", "2")
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -55,6 +58,10 @@ class OddValar:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
+
+    def headers(self, path: str) -> dict[str, str]:
+        """Give more headers for the answer at a path."""
+        return {}
 
     def post(self, body: dict) -> tuple[int, bytes]:
         self.sent = body

@@ -20,7 +20,7 @@ def odd():
 @pytest.fixture
 def cli(make_cli, odd, tmp_path):
     target = Served(tmp_path, port=odd.server.server_address[1])
-    return make_cli(target, VALAR_BATCH_MISSING_AFTER="1.5")
+    return make_cli(target, VALAR_BATCH_MISSING_AFTER="0.5")
 
 
 @pytest.fixture

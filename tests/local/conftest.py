@@ -10,8 +10,11 @@ import pytest
 
 SERVE = """
 import json, pathlib, sys
+from valar_batch.local.faults.plan import read_plan
 from valar_batch.local.server import Settings, serve
 settings = json.loads(sys.argv[2])
+if "faults" in settings:
+    settings["faults"] = read_plan(settings["faults"], "the plan")
 serve(
     "127.0.0.1",
     int(sys.argv[3]),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,14 @@ from valar_batch.core.identity import params_hash
 from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.wire import result_line
 from valar_batch.local.rehearsal.answers import MARK, response_object
-from valar_batch.local.rehearsal.fate import fails, settling_delay
+from valar_batch.local.rehearsal.fate import (
+    COMPLETES,
+    FAILS,
+    IS_CANCELLED,
+    Odds,
+    fate,
+    settling_delay,
+)
 
 SHAPES = st.one_of(
     st.text(min_size=1),
@@ -389,13 +397,25 @@ def test_the_client_reads_the_answers():
 @pytest.mark.parametrize("share", [0, 0.01, 0.25, 1])
 def test_the_failure_share_is_kept(share):
     """About the given share of requests fails; none at 0 and all at 1."""
-    failed = sum(fails(digest, share) for digest in HASHES) / len(HASHES)
+    failed = sum(fate(digest, Odds(share)) == FAILS for digest in HASHES) / len(HASHES)
     assert failed == pytest.approx(share, abs=0.01 if 0 < share < 1 else 0)
+
+
+def test_cancelled_are_others_than_failed():
+    """Of what does not fail, about the given share is cancelled; together they may be all."""
+    fates = Counter(fate(digest, Odds(0.25, 0.25)) for digest in HASHES)
+    shares = {end: count / len(HASHES) for end, count in fates.items()}
+    assert shares == pytest.approx({COMPLETES: 0.5, FAILS: 0.25, IS_CANCELLED: 0.25}, abs=0.01)
+    assert {fate(digest, Odds(0.25, 0.75)) for digest in HASHES} == {FAILS, IS_CANCELLED}
 
 
 def test_more_failures_keep_those_there_were():
     """A request that fails at a share fails at every larger one."""
-    assert all(fails(digest, 0.5) for digest in HASHES if fails(digest, 0.1))
+    assert all(
+        fate(digest, Odds(0.5, 0.5)) == FAILS
+        for digest in HASHES
+        if fate(digest, Odds(0.1, 0.5)) == FAILS
+    )
 
 
 def test_delays_spread_around_the_mean():

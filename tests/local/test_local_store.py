@@ -14,7 +14,7 @@ from valar_batch.core.wire import Batch
 from valar_batch.errors import NotFound, RequestRefused, StateError
 from valar_batch.local.api.intake import NewBatch, Request
 from valar_batch.local.ids import item_response_id
-from valar_batch.local.rehearsal.fate import QUEUED_SHARE, fails, settling_delay
+from valar_batch.local.rehearsal.fate import FAILS, QUEUED_SHARE, Odds, fate, settling_delay
 from valar_batch.local.state.idempotency import Arrival
 from valar_batch.local.state.records import StoredRequest, Unsettled
 from valar_batch.local.state.store import Executions, Repeated, Store
@@ -35,7 +35,7 @@ def arrival(body=b"body", key=None, api_key="fingerprint", endpoint="/v1/batches
 
 
 def add(store, requests, by, now=1000.5, **rehearsal):
-    rehearsal = {"latency": 0.0, "failure_share": 0.0, **rehearsal}
+    rehearsal = {"latency": 0.0, "odds": Odds(), **rehearsal}
     return store.add_batch(NewBatch(requests, "a-label"), by, now=now, **rehearsal)
 
 
@@ -60,7 +60,7 @@ def expected_status(now, latency, share):
         elif 1000.5 + delay > now:
             words[name] = "RUNNING"
         else:
-            words[name] = "FAILED" if fails(digest, share) else "COMPLETED"
+            words[name] = "FAILED" if fate(digest, Odds(share)) == FAILS else "COMPLETED"
     return {name: {"status": word} for name, word in words.items()}
 
 
@@ -68,7 +68,7 @@ def expected_status(now, latency, share):
 def test_progress_goes_by_the_clock_and_survives_a_restart(path, now):
     """Where each request stands follows from the time, before and after the file is reopened."""
     with closing(Store(path)) as store:
-        batch_id = add(store, REQUESTS, arrival(), latency=10.0, failure_share=0.3)
+        batch_id = add(store, REQUESTS, arrival(), latency=10.0, odds=Odds(0.3))
         before = json.loads(store.request_status(batch_id, now))
     with closing(Store(path)) as store:
         after = json.loads(store.request_status(batch_id, now))
@@ -169,7 +169,7 @@ def test_the_judge_counts_by_custom_id_and_params(store):
     add(store, [Request("a", ONE)], arrival(b"z"))
     for endpoint in ("/v1/responses", "/v1/chat/completions"):
         by = arrival(ONE, endpoint=endpoint)
-        store.add_single(ONE, by, now=0.0, latency=0.0, failure_share=0.0)
+        store.add_single(ONE, by, now=0.0, latency=0.0, odds=Odds())
     digest = params_hash(ONE).hex()
     repeated = [Repeated(None, digest, 2), Repeated("a", digest, 3)]
     assert store.executions() == Executions(7, 4, repeated)
@@ -186,7 +186,7 @@ def test_a_newer_file_is_refused(path):
     assert caught.value.hint
 
 
-ELSEWHERE = {"latency": math.inf, "failure_share": 0.0}
+ELSEWHERE = {"latency": math.inf, "odds": Odds()}
 
 
 def add_single(store, params, endpoint="/v1/responses", *, now=1000.5, **more):

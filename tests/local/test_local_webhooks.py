@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from valar_batch.local.api.intake import NewBatch, Request
+from valar_batch.local.rehearsal.fate import Odds
 from valar_batch.local.state.callbacks import Webhook, webhook_of
 from valar_batch.local.state.idempotency import Arrival
 from valar_batch.local.state.store import Store
@@ -324,7 +325,7 @@ def test_a_name_in_the_url_is_sent_as_a_header(start, receiver, asking, token, s
 def test_an_answer_from_elsewhere_is_told_when_it_comes(tmp_path, receiver, asking):
     """What settles by word is told then, as it is; a chat completion has no response to tell."""
     content = json.dumps(asking()).encode()
-    unsettled = {"now": 1000.0, "latency": math.inf, "failure_share": 0.0}
+    unsettled = {"now": 1000.0, "latency": math.inf, "odds": Odds()}
 
     def by(endpoint):
         return Arrival("fingerprint", endpoint, hashlib.sha256(content).digest())

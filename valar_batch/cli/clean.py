@@ -114,7 +114,7 @@ def conclude(found: Sequence[Entry], *, removed: bool) -> None:
 
     for entry in found:
         if entry.in_use:
-            say(f"{entry.run} is in use by another process and stays")
+            say(f"{entry.run} is in use by {entry.used_by} and stays")
         elif entry.removed and entry.loses:
             say(f"{entry.run}: lost {entry.loses}")
     going = [entry for entry in found if (entry.removed if removed else entry.goes)]

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from valar_batch.cli.grouping import INPUT, option
+from valar_batch.cli.interrupts import heed
 from valar_batch.cli.lookup import RunOrBatchArgument
-from valar_batch.cli.options import OutputOptions, ScreenOptions, TargetOptions
+from valar_batch.cli.options import (
+    AccessOptions,
+    OutputOptions,
+    ScreenOptions,
+    TargetOptions,
+    TimeoutOption,
+)
+
+if TYPE_CHECKING:
+    from valar_batch.runs.run import Run
 
 
 def command(
     output: OutputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunOrBatchArgument = None,
     input_path: Annotated[
@@ -47,6 +58,7 @@ def command(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Take what is there now; the rest is pending.")
     ] = False,
+    timeout: TimeoutOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON on stdout.")
     ] = False,
@@ -59,13 +71,13 @@ def command(
     """
     from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
-    from valar_batch.cli.session import open_session
+    from valar_batch.cli.session import how_to_go_on, reporting_on, resumable
     from valar_batch.flow.damage import reopen_damaged
     from valar_batch.flow.foreign import with_input
     from valar_batch.flow.join import Join
     from valar_batch.orders import rows_given
-    from valar_batch.progress import reporting
     from valar_batch.session import (
+        Session,
         check_apart,
         check_columns,
         check_output,
@@ -73,25 +85,29 @@ def command(
         open_home,
     )
 
+    heed.stop_after(timeout)
     leave_pandas_out()
     out = output.target()
     home = open_home()
-    with reporting(screen.progress, quiet=screen.quiet) as report:
-        run = find_run_or_batch(home, name, target.target, report)
-    check_apart(out, run.record.input.place, input_path)
-    check_output(out, [run], overwrite=output.overwrite)
-    rows, shown = rows_given(run, input_path, id_column, input_format), run
+    found: list[Run] = []
     with ExitStack() as stack:
+        go_on = resumable(lambda: how_to_go_on(found[0] if found else None, output.to, name))
+        stack.enter_context(go_on)
+        report = stack.enter_context(reporting_on(screen))
+        run = shown = find_run_or_batch(home, name, target.target, report, access.access())
+        found.append(run)
+        stack.enter_context(run.in_use())
+        check_apart(out, run.record.input.place, input_path)
+        check_output(out, [run], overwrite=output.overwrite)
+        rows = rows_given(run, input_path, id_column, input_format)
         if rows is not None:
-            with reporting(screen.progress, quiet=screen.quiet) as report:
-                shown = stack.enter_context(with_input(run, rows, home, report))
+            shown = stack.enter_context(with_input(run, rows, home, report))
         check_columns(shown, output.choice())
-        with reporting(screen.progress, quiet=screen.quiet) as report:
-            is_here = run.is_collected() and not reopen_damaged(run, report)
-        if is_here:
-            with reporting(screen.progress, quiet=screen.quiet) as report:
-                summary = Join(shown, out, output.choice(), report).write()
+        if run.is_collected() and not reopen_damaged(run, report):
+            summary = Join(shown, out, output.choice(), report).write()
         else:
-            with open_session(run.record.target, screen, run) as session:
-                summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
+            session = stack.enter_context(
+                Session.open(run.record.target, report, run, access.access())
+            )
+            summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

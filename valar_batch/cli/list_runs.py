@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valar_batch.cli.options import TargetOptions
+from valar_batch.cli.options import AccessOptions, TargetOptions
 
 if TYPE_CHECKING:
     from valar_batch.runs.home import Home
+    from valar_batch.settings import Access
 
 
 def command(
     target: TargetOptions,
+    access: AccessOptions,
     remote: Annotated[
         bool,
         typer.Option("--remote", help="List all batches at Valar, with the runs here they are of."),
@@ -24,19 +26,19 @@ def command(
     from valar_batch.session import open_home
 
     if remote:
-        list_remote(open_home(), target.target(), as_json=as_json)
+        list_remote(open_home(), target.target(), access.access(), as_json=as_json)
     else:
         list_local(open_home(), as_json=as_json)
 
 
-def list_remote(home: Home, target: str, *, as_json: bool) -> None:
+def list_remote(home: Home, target: str, access: Access, *, as_json: bool) -> None:
     """List the batches at Valar."""
     from valar_batch.cli.render import print_json, print_table, say, table_of, when
     from valar_batch.flow.events import silent
     from valar_batch.flow.remote import batches_at
     from valar_batch.session import calling, connected
 
-    with connected(target, home) as connection, calling(connection, silent) as valar:
+    with connected(target, home, access) as connection, calling(connection, silent) as valar:
         batches = batches_at(target, home, valar)
     if as_json:
         print_json(batches)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +27,7 @@ from valar_batch.cli import (
 )
 from valar_batch.cli.exit_status import Exit, status_of_error
 from valar_batch.cli.grouping import grouped
+from valar_batch.cli.interrupts import Stopped
 from valar_batch.errors import StateError, ValarBatchError
 
 if TYPE_CHECKING:
@@ -67,8 +67,10 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except ValarBatchError as error:
             show_error(error)
             code = status_of_error(error)
-        except KeyboardInterrupt as error:
-            code = Exit.TERMINATED if isinstance(error, Terminated) else Exit.INTERRUPTED
+        except Stopped as stopped:
+            if not stopped.is_told:
+                say_why(stopped)
+            code = stopped.status
         except BrokenPipeError:
             discard_stdout()
             code = Exit.PIPE_CLOSED
@@ -103,18 +105,8 @@ def program(
     """Send bulk prompts through Valar's Batch API and bring every answer home."""
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: stop as on Ctrl-C, with another exit status."""
-
-
-def on_terminate(*_: Any) -> NoReturn:
-    """Turn SIGTERM into an exception, so that everything is left in order."""
-    raise Terminated
-
-
 def main() -> None:
-    """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, on_terminate)
+    """Run the command line and exit; see `__main__` for signals."""
     # httpx's own command line, which would load rich, pygments and click.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     replace_closed_streams()
@@ -132,6 +124,13 @@ def error_of_system(error: OSError) -> ValarBatchError:
         f"{error.strerror or error}{place}",
         hint="nothing that was done is lost: mend the cause and repeat the command",
     )
+
+
+def say_why(stopped: Stopped) -> None:
+    """Say why the command ends, where it has not said so itself."""
+    from valar_batch.cli.render import say
+
+    say(stopped.why)
 
 
 def show_error(error: ValarBatchError) -> None:

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from valar_batch.cli.options import TargetOptions
+from valar_batch.cli.options import AccessOptions, TargetOptions
 
 
 def command(
     target: TargetOptions,
+    access: AccessOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
     """List the models at Valar, with the prices that this version knows."""
@@ -20,7 +21,7 @@ def command(
     from valar_batch.session import calling, connected, open_home
 
     with (
-        connected(target.target(), open_home()) as connection,
+        connected(target.target(), open_home(), access.access()) as connection,
         calling(connection, silent) as valar,
     ):
         served = valar.models()

@@ -10,6 +10,7 @@ from valar_batch.cli.grouping import INPUT, OUTPUT, RUN, SCREEN, TARGET, option
 if TYPE_CHECKING:
     from valar_batch.formats.layout import Choice
     from valar_batch.formats.targets import Target
+    from valar_batch.settings import Access
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +107,28 @@ class TargetOptions:
         from valar_batch.settings import choose_target
 
         return choose_target(self.base_url, local=self.local)
+
+
+@dataclasses.dataclass(frozen=True)
+class AccessOptions:
+    """Whom a command trusts that talks to Valar."""
+
+    ca_bundle: Annotated[
+        str | None,
+        option(
+            "--ca-bundle",
+            text="A PEM file of the authorities to trust, as behind a proxy that opens TLS; also "
+            "SSL_CERT_FILE.",
+            panel=TARGET,
+            metavar="FILE",
+        ),
+    ] = None
+
+    def access(self) -> Access:
+        """Say who asks and whom it trusts."""
+        from valar_batch.settings import Access
+
+        return Access(ca_bundle=self.ca_bundle)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +229,17 @@ class OutputOptions:
 
         names = [name for text in self.columns or () for name in text.split(",")]
         return Choice(tuple(names) or None, self.flatten, self.keep_response)
+
+
+TimeoutOption = Annotated[
+    str | None,
+    option(
+        "--timeout",
+        text="Stop after so long, as in 90s, 30m or 8h: everything is kept, and the status is 4.",
+        panel=RUN,
+        metavar="TIME",
+    ),
+]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from valar_batch.cli.interrupts import heed
 from valar_batch.cli.lookup import RunArgument
-from valar_batch.cli.options import ScreenOptions
+from valar_batch.cli.options import AccessOptions, ScreenOptions, TimeoutOption
 from valar_batch.cli.resume import ResendOption
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
     from valar_batch.core.statuses import Status
-    from valar_batch.flow.retry import Retried
+    from valar_batch.flow.retry import Choice, Retried
     from valar_batch.runs.run import Run
 
 
 def command(
+    access: AccessOptions,
     screen: ScreenOptions,
     name: RunArgument = None,
     rows: Annotated[
@@ -39,6 +42,7 @@ def command(
         ),
     ] = None,
     resend: ResendOption = False,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Send the failed, cancelled and missing rows of a run again; prints the run id.
 
@@ -52,10 +56,13 @@ def command(
     from valar_batch.flow.retry import Choice
     from valar_batch.session import open_home
 
+    heed.stop_after(timeout)
     leave_pandas_out()
     choice = Choice(statuses(only), rows)
     run = open_home().find(name)
-    with open_session(run.record.target, screen, run) as session:
+    with open_session(
+        run.record.target, screen, access, run, go_on=lambda _: how_to_retry(run, choice)
+    ) as session:
         retried = session.retry(run, choice, resend=resend, announce=print_id)
     if not screen.quiet:
         say(closing_line(run, retried))
@@ -70,6 +77,16 @@ def statuses(only: list[str] | None) -> frozenset[Status] | None:
     if strange := set(only) - {status.value for status in UNANSWERED}:
         raise UsageError(f"--only is failed, cancelled or missing, not {min(strange)!r}")
     return frozenset(status for status in UNANSWERED if status.value in only)
+
+
+def how_to_retry(run: Run, choice: Choice) -> str:
+    """Say what an interrupt leaves behind: the same command goes on, wherever it stopped."""
+    words = ["valar-batch", "retry", run.id]
+    for status in sorted(choice.only or ()):
+        words += ["--only", status.value]
+    if choice.rows is not None:
+        words += ["--rows", str(choice.rows)]
+    return f"what was sent goes on at Valar. Go on: {shlex.join(words)}"
 
 
 def closing_line(run: Run, retried: Retried) -> str:

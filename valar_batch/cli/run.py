@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from valar_batch.cli.interrupts import heed
 from valar_batch.cli.options import (
+    AccessOptions,
     InputOptions,
     OutputOptions,
     ScreenOptions,
     SubmitOptions,
     TargetOptions,
+    TimeoutOption,
 )
 from valar_batch.cli.recipe_options import RecipeOptions
 from valar_batch.cli.submit import InputArgument, order_of, what_was_sent
@@ -22,9 +25,11 @@ def command(
     recipe: RecipeOptions,
     source: InputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     submission: SubmitOptions,
     output: OutputOptions,
     screen: ScreenOptions,
+    timeout: TimeoutOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON on stdout.")
     ] = False,
@@ -35,14 +40,20 @@ def command(
     """
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.render import problems_shown, say
-    from valar_batch.cli.session import open_session
+    from valar_batch.cli.session import how_to_go_on, open_session
     from valar_batch.session import check_apart, check_columns, check_output, open_home
 
+    heed.stop_after(timeout)
     order = order_of(path, recipe, source, target, submission.name)
     out = output.target()
     check_apart(out, path)
     check_output(out, open_home().runs(), overwrite=output.overwrite)
-    with problems_shown(path), open_session(order.target, screen) as session:
+    with (
+        problems_shown(path),
+        open_session(
+            order.target, screen, access, go_on=lambda run: how_to_go_on(run, output.to)
+        ) as session,
+    ):
         submitted = session.submit(
             order,
             again=submission.again,

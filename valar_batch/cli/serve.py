@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,15 @@ def command(
             rich_help_panel=REHEARSAL,
         ),
     ] = 0.0,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            "--faults",
+            help="Go wrong by this plan: errors, lost connections, late results, ….",
+            metavar="PLAN.toml",
+            rich_help_panel=REHEARSAL,
+        ),
+    ] = None,
     upstream: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +105,7 @@ def command(
     """
     from valar_batch.cli.render import say
     from valar_batch.local.detached import token_of
+    from valar_batch.local.faults.plan import load_plan
     from valar_batch.local.launch import folder_of
     from valar_batch.local.server import Settings, is_loopback, serve
     from valar_batch.session import open_home
@@ -106,6 +117,7 @@ def command(
         concurrency=upstream_concurrency,
         rehearses=bool(latency or failure_share),
     )
+    plan = load_plan(faults) if faults else None
     home = open_home()
     home.create()
     # Real answers and rehearsals are kept apart, and so is what still waits for an answer.
@@ -121,6 +133,8 @@ def command(
             say("Ctrl-C ends it; what is unanswered goes on at the next start.")
         else:
             say("the local Valar is up; its answers are rehearsals. Ctrl-C ends it.")
+        if plan:
+            say(f"it goes wrong on purpose, by {faults}: {plan.summary}.")
         say(f"export VALAR_BASE_URL=http://{shown}:{real_port}/v1")
         if not api_key:
             say(f"export VALAR_API_KEY={keys[0]}")
@@ -128,7 +142,11 @@ def command(
             say("other machines can reach it, and plain HTTP can be read on the way.")
 
     settings = Settings(
-        api_keys=keys, latency=latency, failure_share=failure_share, upstream=forwarding
+        api_keys=keys,
+        latency=latency,
+        failure_share=failure_share,
+        upstream=forwarding,
+        faults=plan,
     )
     serve(host, port, folder, settings, on_ready)
 

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from valar_batch.cli.lookup import RunOrBatchArgument
-from valar_batch.cli.options import TargetOptions
+from valar_batch.cli.options import AccessOptions, TargetOptions
 
 WATCH_SECONDS = 5.0
 
 
 def command(
     target: TargetOptions,
+    access: AccessOptions,
     name: RunOrBatchArgument = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it anew every few seconds until it is settled.")
@@ -26,9 +27,9 @@ def command(
     from valar_batch.flow.events import silent
     from valar_batch.session import find_run_or_batch, look, open_home
 
-    run = find_run_or_batch(open_home(), name, target.target, silent)
+    run = find_run_or_batch(open_home(), name, target.target, silent, access.access())
     while True:
-        standing = look(run)
+        standing = look(run, access.access())
         if as_json:
             print_json(standing)
         else:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valar_batch.cli.options import InputOptions, ScreenOptions, SubmitOptions, TargetOptions
+from valar_batch.cli.interrupts import heed
+from valar_batch.cli.options import (
+    AccessOptions,
+    InputOptions,
+    ScreenOptions,
+    SubmitOptions,
+    TargetOptions,
+    TimeoutOption,
+)
 from valar_batch.cli.recipe_options import RecipeOptions
 
 if TYPE_CHECKING:
@@ -30,18 +38,24 @@ def command(
     recipe: RecipeOptions,
     source: InputOptions,
     target: TargetOptions,
+    access: AccessOptions,
     submission: SubmitOptions,
     screen: ScreenOptions,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Render, check and pack INPUT, and send it; prints the run id.
 
     Given again after a crash or out of doubt, it sends what is unsent and never pays twice.
     """
     from valar_batch.cli.render import problems_shown, say
-    from valar_batch.cli.session import open_session
+    from valar_batch.cli.session import how_to_go_on, open_session
 
+    heed.stop_after(timeout)
     order = order_of(path, recipe, source, target, submission.name)
-    with problems_shown(path), open_session(order.target, screen) as session:
+    with (
+        problems_shown(path),
+        open_session(order.target, screen, access, go_on=how_to_go_on) as session,
+    ):
         submitted = session.submit(order, again=submission.again, announce=print_id)
     if not screen.quiet:
         say(closing_line(submitted, again=submission.again))

@@ -23,15 +23,15 @@ def command(
 ) -> None:
     """Check INPUT as submit would, and estimate what it would send; nothing is sent."""
     from valar_batch.cli.render import print_json, show_problems, show_validation, validation_json
+    from valar_batch.cli.session import reporting_on
     from valar_batch.flow.estimate import estimate
     from valar_batch.flow.prepare import prepare
-    from valar_batch.progress import reporting
     from valar_batch.runs.draft import Draft
     from valar_batch.session import open_home
 
     order = order_of(path, recipe, source, target)
     home = open_home()
-    with reporting(screen.progress, quiet=screen.quiet) as report, Draft(home) as draft:
+    with reporting_on(screen) as report, Draft(home) as draft:
         prepared = prepare(replace(order, skip_invalid=True), draft, home, report)
         problems = home.problems_path(path)
         if prepared.tally.rows:

@@ -6,6 +6,8 @@ The table is the Errors section of Valar's API reference. Both HTTP clients read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,8 +26,24 @@ from valar_batch.errors import (
     UnreadableAnswer,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON in question."""
+
+AUTHORITY_HINT = (
+    "nothing was sent. Behind a proxy that opens TLS, name its authority with --ca-bundle FILE or "
+    "SSL_CERT_FILE"
+)
+OTHER_HOST_HINT = f"nothing was sent. It is the certificate of another host: check {URL_VARIABLE}"
+CLOCK_HINT = (
+    "nothing was sent. Check this machine's clock; if it is right, the server's is at fault"
+)
+DISTRUST_HINTS: Mapping[int | None, str] = MappingProxyType(
+    {9: CLOCK_HINT, 10: CLOCK_HINT, 62: OTHER_HOST_HINT, 64: OTHER_HOST_HINT}
+)
+"""By OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_ and _IP_ADDRESS_MISMATCH."""
 
 EXCERPT = 200
 SHORTEST_SECRET = 8
@@ -61,8 +79,9 @@ def error_of(answer: Answer, *, secret: str) -> RemoteError:
         request_id=answer.request_id and _conceal(answer.request_id, secret),
         hint=hint,
     )
-    if isinstance(error, RateLimited):
-        error.retry_after = answer.retry_after
+    error.retry_after = answer.retry_after
+    if isinstance(error, NotFound) and envelope is None:
+        error.is_transient = True
     return error
 
 
@@ -76,13 +95,29 @@ def unreadable(answer: Answer, reason: str, *, secret: str) -> UnreadableAnswer:
     )
 
 
-def distrust(host: str, reason: str) -> ConnectionFailed:
-    """The error for a certificate that cannot be trusted: asking again changes nothing."""
+def distrust(host: str, reason: str, code: int | None = None) -> ConnectionFailed:
+    """The error for a certificate that cannot be trusted: asking again changes nothing.
+
+    `code` is OpenSSL's X509_V_ERR_…, where it is known.
+    """
     error = ConnectionFailed(
         f"the certificate of {host} is not trusted: {reason}",
-        hint="behind a proxy that opens TLS, give its authority with SSL_CERT_FILE",
+        hint=DISTRUST_HINTS.get(code, AUTHORITY_HINT),
     )
-    error.is_transient = False
+    error.is_transient = error.may_have_arrived = False
+    return error
+
+
+def proxy_failed(reason: str, *, wants_password: bool) -> ConnectionFailed:
+    """The error for a proxy that does not lead to Valar."""
+    error = ConnectionFailed(
+        f"the proxy does not lead to Valar: {reason}",
+        hint="check HTTPS_PROXY, or name Valar's host in NO_PROXY",
+    )
+    error.may_have_arrived = False
+    if wants_password:
+        error.is_transient = False
+        error.hint = "the proxy wants a password: HTTPS_PROXY=http://user:password@host:port"
     return error
 
 

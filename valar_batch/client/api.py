@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from valar_batch.client.clocks import awake
 from valar_batch.client.exchange import Exchange, Retry
+from valar_batch.core.backoff import UNREACHED_SECONDS
 from valar_batch.core.rules import MAX_LIST_LIMIT
 from valar_batch.core.wire import Batch, BatchStatus, Model, ModelList
 from valar_batch.errors import StateError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from valar_batch.client.connection import Connection
+    from valar_batch.errors import RemoteError
 
 __all__ = ["Retry", "Valar", "batch_path", "result_path"]
 
@@ -39,22 +42,30 @@ def result_path(batch_id: str, custom_id: str) -> str:
 class Valar:
     """Valar's control calls; a context manager, safe to share between threads.
 
-    Each call is tried up to `attempts` times while its error is transient, and tells `on_retry`
-    before it waits. Raises the RemoteError branch of the tree in errors.py, and no exception of
-    the libraries below. `sleep` and `jitter` are seams for tests.
+    Each call is repeated while its error is transient, as Exchange says; `patience` is in seconds.
+    Raises the RemoteError branch of the tree in errors.py, and no exception of the libraries
+    below. `sleep`, `clock` and `jitter` are seams for tests.
     """
 
     def __init__(
         self,
         connection: Connection,
         *,
-        on_retry: Callable[[Retry], None] | None = None,
-        attempts: int = 8,
+        on_retry: Callable[[Retry], None] = lambda _: None,
+        on_return: Callable[[float], None] = lambda _: None,
+        patience: float = UNREACHED_SECONDS,
         sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = awake,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._exchange = Exchange(
-            connection, on_retry=on_retry, attempts=attempts, sleep=sleep, jitter=jitter
+            connection,
+            on_retry=on_retry,
+            on_return=on_return,
+            patience=patience,
+            sleep=sleep,
+            clock=clock,
+            jitter=jitter,
         )
 
     def __enter__(self) -> Self:
@@ -63,22 +74,36 @@ class Valar:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def took(self) -> float:
+        """Seconds of the last call, without the tries that failed before."""
+        return self._exchange.took
+
     def stop_retrying(self) -> None:
-        """Let every call under way end with its next error: the user wants to stop."""
+        """Let every call under way end with its next error."""
         self._exchange.stop_retrying()
+
+    def drop(self) -> None:
+        """Let every call under way fail at once: the user wants to stop."""
+        self._exchange.drop()
 
     def close(self) -> None:
         """Close the connections."""
         self._exchange.close()
 
     def create_batch(
-        self, body: Callable[[], Iterable[bytes]], size: int, idempotency_key: str
+        self,
+        body: Callable[[], Iterable[bytes]],
+        size: int,
+        idempotency_key: str,
+        may_repeat: Callable[[RemoteError], bool] = lambda _: True,
     ) -> Batch:
         """Send a batch of `size` bytes (API reference: POST /batches).
 
         `body` gives the bytes piece by piece, anew for each try; every try carries the same
         idempotency key, so a try that arrived unheard is answered and not run again. A refusal
-        that comes while the upload is under way is raised as that refusal.
+        that comes while the upload is under way is raised as that refusal. `may_repeat` hears
+        each transient error, and may forbid the next try: then that error is raised.
         """
         headers = {
             "Content-Type": "application/json",
@@ -91,6 +116,7 @@ class Valar:
             decode_batch,
             headers=headers,
             body=lambda: exactly(size, body()),
+            may_repeat=may_repeat,
         )
 
     def batch_status(self, batch_id: str) -> BatchStatus:

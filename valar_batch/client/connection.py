@@ -15,16 +15,17 @@ class Connection:
     """A target and the way to it.
 
     `base_url` ends without a slash, as in `https://api.valarhq.ai/v1`. `proxy` is a URL or None,
-    `ca_file` a PEM file of trusted authorities or None for the usual ones. Timeouts in seconds:
-    to connect, and without a byte received. The key is kept out of every representation.
+    `ca_bundle` a PEM file of trusted authorities (or a folder of them, as OpenSSL wants it) or
+    None for the usual ones. Timeouts in seconds: to connect, and without a byte received. The key
+    and the proxy, whose URL may hold a password, are kept out of every representation.
 
     Raises UsageError where the key would travel over plain http to another machine.
     """
 
     base_url: str
     api_key: str = field(repr=False)
-    proxy: str | None = None
-    ca_file: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
     connect_timeout: float = 15.0
     read_timeout: float = 120.0
 

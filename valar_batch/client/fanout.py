@@ -6,7 +6,6 @@ import heapq
 import itertools
 import random
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import pycurl
 
 from valar_batch.client.answers import error_of, unreadable
+from valar_batch.client.clocks import awake, passed
 from valar_batch.client.transfers import Finished, Transfers
-from valar_batch.core.backoff import Concurrency, backoff_delay
+from valar_batch.core.backoff import OUTAGE_SECONDS, ROUND, Concurrency, backoff_delay, next_try
 from valar_batch.errors import (
     ApiError,
     BillingRefused,
+    ConnectionFailed,
     KeyRefused,
     NotFound,
     RateLimited,
@@ -34,7 +35,7 @@ Key = TypeVar("Key")
 
 LOOK_UP = 0.05
 """Seconds after which the loop looks up from a silent network: for new jobs, retries, the end."""
-LONGEST_REST = 3600.0
+LONGEST_REST = 5.0
 
 
 @dataclass(slots=True)
@@ -56,10 +57,11 @@ class Fanout(Generic[Key]):
     `give_up(key, error)` hears of a 5xx that would be asked again: True, the job is finished.
 
     429, 5xx, timeouts and lost connections are asked again with growing delays; a Retry-After
-    holds the whole fan-out. It stops for good on a refused key or billing, on an exception in a
-    callback, and after `patience` seconds of nothing but failures; `put`, `wait` and the end of
-    the context then raise that error in the caller's thread. `jitter` (in
-    [0, 1)) is a seam for tests.
+    holds the whole fan-out. So does an outage: many failures in a row, without a connection or
+    while `is_well` says that other calls fail as well; then one job at a time is tried. It stops
+    for good on a refused key or billing, on an exception in a callback, and after `patience`
+    seconds (while the machine is awake) of nothing but failures; `put`, `wait` and the end of the
+    context then raise that error in the caller's thread. `jitter` (in [0, 1)) is a seam for tests.
     """
 
     def __init__(
@@ -70,8 +72,9 @@ class Fanout(Generic[Key]):
         not_found: Callable[[Key], float | None],
         failed: Callable[[Key, ApiError], None],
         give_up: Callable[[Key, ApiError], bool] = lambda _key, _error: False,
+        is_well: Callable[[], bool] = lambda: True,
         most: int = 200,
-        patience: float = 600.0,
+        patience: float = OUTAGE_SECONDS,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._secret = connection.api_key
@@ -79,6 +82,7 @@ class Fanout(Generic[Key]):
         self._not_found = not_found
         self._failed = failed
         self._give_up = give_up
+        self._is_well = is_well
         self._patience = patience
         self._jitter = jitter
         self._transfers: Transfers[_Job[Key]] = Transfers(connection, most)
@@ -86,8 +90,13 @@ class Fanout(Generic[Key]):
         self._ready: deque[_Job[Key]] = deque()
         self._later: list[tuple[float, int, _Job[Key]]] = []
         self._order = itertools.count()
-        self._paused_until = 0.0
-        self._failing_since: float | None = None
+        self._paused_until = 0.0  # by the clock that goes on in a sleep, as all that is due
+        self._resumes_at = 0.0
+        self._in_a_row = 0
+        self._pauses = 0
+        self._failing_since: float | None = None  # by the clock that does not
+        self.failed_at = 0.0  # the last failure, in awake seconds
+        self.paused_by: RemoteError | None = None
         self._trouble: RemoteError | None = None
         self._arrived = 0  # written by callers, under the condition
         self._finished = 0  # written by the thread alone
@@ -138,7 +147,13 @@ class Fanout(Generic[Key]):
     @property
     def paused(self) -> float:
         """Seconds until anything is asked for again: what a Retry-After demands."""
-        return max(0.0, self._paused_until - time.monotonic())
+        return max(0.0, self._paused_until - passed())
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds for which nothing but failures came, while the machine was awake."""
+        since = self._failing_since
+        return 0.0 if since is None else awake() - since
 
     @property
     def trouble(self) -> RemoteError | None:
@@ -163,11 +178,12 @@ class Fanout(Generic[Key]):
 
     def _turn(self) -> None:
         """Start what may be started, hear what has ended, or wait for either."""
-        now = time.monotonic()
+        now = passed()
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
-        if now >= self._paused_until:
-            while self._ready and len(self._transfers) < self._concurrency.limit:
+        if now >= max(self._paused_until, self._resumes_at):
+            most = 1 if self._pauses else self._concurrency.limit
+            while self._ready and len(self._transfers) < most:
                 job = self._ready.popleft()
                 self._transfers.start(job.path, job)
         if not len(self._transfers):
@@ -183,7 +199,7 @@ class Fanout(Generic[Key]):
         """Nothing is under way: sleep until a job is due or put, or until the end."""
         held = len(self._ready)
         due = now if held else self._later[0][0] if self._later else now + LONGEST_REST
-        rest = min(LONGEST_REST, max(due, self._paused_until) - now)
+        rest = min(LONGEST_REST, max(due, self._paused_until, self._resumes_at) - now)
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or len(self._ready) > held, rest)
 
@@ -203,7 +219,7 @@ class Fanout(Generic[Key]):
     def _hear_error(self, job: _Job[Key], finished: Finished[_Job[Key]]) -> None:
         answer = self._transfers.answer(finished)
         error = finished.error or error_of(answer, secret=self._secret)
-        if isinstance(error, NotFound):
+        if isinstance(error, NotFound) and not error.is_transient:
             self._concurrency.succeeded()
             delay = self._not_found(job.key)
             if delay is None:
@@ -219,7 +235,8 @@ class Fanout(Generic[Key]):
                 if isinstance(error, ApiError) and self._give_up(job.key, error):
                     self._finished += 1
                     return
-            self._again(job, error, answer.retry_after)
+                self._hold_in_an_outage(error)
+            self._again(job, error)
         elif isinstance(error, ApiError) and not isinstance(error, KeyRefused | BillingRefused):
             self._concurrency.succeeded()
             self._failed(job.key, error)
@@ -234,20 +251,40 @@ class Fanout(Generic[Key]):
     def _fares_well(self) -> None:
         self._failing_since = None
         self._trouble = None
+        self._in_a_row = self._pauses = 0
+        self._resumes_at = 0.0
 
-    def _again(self, job: _Job[Key], error: RemoteError, retry_after: float | None = None) -> None:
+    def _again(self, job: _Job[Key], error: RemoteError) -> None:
         """Ask again after a delay; raise the error where patience has run out."""
-        now = time.monotonic()
+        self.failed_at = awake()
         if self._failing_since is None:
-            self._failing_since = now
-        elif now - self._failing_since >= self._patience:
+            self._failing_since = self.failed_at
+        job.failures += 1
+        delay = next_try(
+            job.failures,
+            self.failing_for,
+            patience=self._patience,
+            jitter=self._jitter(),
+            retry_after=error.retry_after,
+        )
+        if delay is None:
             raise error
         self._trouble = error
-        job.failures += 1
-        delay = backoff_delay(job.failures, jitter=self._jitter(), retry_after=retry_after)
-        if retry_after is not None:
-            self._paused_until = max(self._paused_until, now + delay)
+        if error.retry_after is not None:
+            self._paused_until = max(self._paused_until, passed() + delay)
+            self.paused_by = error
         self._ask_later(job, delay)
 
+    def _hold_in_an_outage(self, error: RemoteError) -> None:
+        """Ask for nothing for a while, so that thousands of jobs do not all run into the outage.
+
+        What was under way when it began fails too, and does not make the pause longer.
+        """
+        self._in_a_row += 1
+        is_outage = isinstance(error, ConnectionFailed) or not self._is_well()
+        if is_outage and self._in_a_row >= ROUND and passed() >= self._resumes_at:
+            self._pauses += 1
+            self._resumes_at = passed() + backoff_delay(self._pauses, jitter=self._jitter())
+
     def _ask_later(self, job: _Job[Key], delay: float) -> None:
-        heapq.heappush(self._later, (time.monotonic() + delay, next(self._order), job))
+        heapq.heappush(self._later, (passed() + delay, next(self._order), job))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 USER_AGENT = f"valar-batch/{__version__}"
 KEY_VARIABLE = "VALAR_API_KEY"
 URL_VARIABLE = "VALAR_BASE_URL"
+UNREACHABLE_HINT = f"check the network, {URL_VARIABLE} and HTTPS_PROXY, and repeat the command"
 
 
 def authorization(connection: Connection) -> str:
@@ -33,8 +34,8 @@ def authorization(connection: Connection) -> str:
 
 
 def trusted_authorities(connection: Connection) -> str:
-    """The PEM file of the authorities whose certificates are accepted."""
-    return connection.ca_file or certifi.where()
+    """The authorities whose certificates are accepted: a PEM file, or OpenSSL's folder of them."""
+    return connection.ca_bundle or certifi.where()
 
 
 def check_addresses(connection: Connection) -> None:

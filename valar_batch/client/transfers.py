@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 import pycurl
 
-from valar_batch.client.answers import Answer, distrust
+from valar_batch.client.answers import Answer, distrust, proxy_failed
 from valar_batch.client.outgoing import (
+    UNREACHABLE_HINT,
     USER_AGENT,
     authorization,
     check_addresses,
@@ -102,7 +104,7 @@ class Transfers(Generic[Ticket]):
         for handle in good:
             yield self._end(handle, None)
         for handle, code, text in bad:
-            yield self._end(handle, self._mapped(code, text))
+            yield self._end(handle, self._mapped(handle, code, text))
 
     def answer(self, finished: Finished[Ticket]) -> Answer:
         """The whole answer, for the few that are not a result."""
@@ -115,7 +117,9 @@ class Transfers(Generic[Ticket]):
             finished.status,
             finished.body,
             request_id=values.get("x-request-id"),
-            retry_after=parse_retry_after(values.get("retry-after"), now=time.time()),
+            retry_after=parse_retry_after(
+                values.get("retry-after"), date=values.get("date"), now=time.time()
+            ),
             location=values.get("location"),
         )
 
@@ -135,13 +139,16 @@ class Transfers(Generic[Ticket]):
         status = 0 if error else handle.getinfo(pycurl.RESPONSE_CODE)
         return slot.empty(status, error)
 
-    def _mapped(self, code: int, text: str) -> RemoteError:
+    def _mapped(self, handle: pycurl.Curl, code: int, text: str) -> RemoteError:
         host = urlsplit(self._connection.base_url).hostname or ""
         if code in UNUSABLE:
             return RemoteError(f"{host} cannot be called: {text}", hint="check the settings")
         if code in DISTRUST:
             return distrust(host, text)
-        return ConnectionFailed(f"no answer from {host}: {text}")
+        proxy_status = handle.getinfo(pycurl.HTTP_CONNECTCODE)
+        if proxy_status >= 300:
+            return proxy_failed(text, wants_password=proxy_status == 407)
+        return ConnectionFailed(f"no answer from {host}: {text}", hint=UNREACHABLE_HINT)
 
 
 class _Slot(Generic[Ticket]):
@@ -189,8 +196,7 @@ def _options(connection: Connection) -> dict[int, object]:
         pycurl.CONNECTTIMEOUT_MS: max(1, round(connection.connect_timeout * 1000)),
         pycurl.LOW_SPEED_LIMIT: 1,
         pycurl.LOW_SPEED_TIME: max(1, math.ceil(connection.read_timeout)),
-        pycurl.CAINFO: trusted_authorities(connection),
-        pycurl.PROXY_CAINFO: trusted_authorities(connection),
+        **_trust(connection),
         # Empty, not left out: libcurl would read http_proxy and no_proxy by itself.
         pycurl.PROXY: connection.proxy or "",
         pycurl.NOPROXY: "",
@@ -198,6 +204,19 @@ def _options(connection: Connection) -> dict[int, object]:
     if not _is_loopback(connection.base_url):
         options[pycurl.ACCEPT_ENCODING] = "gzip"
     return options
+
+
+def _trust(connection: Connection) -> dict[int, object]:
+    place = trusted_authorities(connection)
+    if Path(place).is_dir():
+        # The file is taken away, for libcurl would trust that of its build as well.
+        return {
+            pycurl.CAINFO: None,
+            pycurl.CAPATH: place,
+            pycurl.PROXY_CAINFO: None,
+            pycurl.PROXY_CAPATH: place,
+        }
+    return {pycurl.CAINFO: place, pycurl.PROXY_CAINFO: place}
 
 
 def _is_loopback(url: str) -> bool:

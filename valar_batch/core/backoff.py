@@ -1,6 +1,6 @@
-"""How long to wait before asking again, and how many to ask at once: pure arithmetic.
+"""How long to wait before asking again, for how long at all, and how many to ask at once.
 
-One function serves both the control calls and the fan-out.
+Pure arithmetic, which serves both the control calls and the fan-out.
 """
 
 from __future__ import annotations
@@ -13,14 +13,23 @@ from math import isnan
 BASE = 0.5
 CAP = 60.0
 LONGEST_RETRY_AFTER = 86_400.0
+UNREACHED_SECONDS = 60.0
+"""How long a Valar is tried that never answered: a wrong address does not mend itself."""
+OUTAGE_SECONDS = 86_400.0
+"""How long one is waited for that did answer: a network that is away comes back, in a night."""
+REMIND_SECONDS = 600.0
+"""After so many seconds of an outage the user is told again that it lasts."""
+LASTING_SECONDS = 10.0
+"""The end of a shorter outage is not worth a word."""
 ROUND = 16
 """The fewest answers that say how it goes: of fewer, one stray fault would be too large a share."""
 TOLERATED = 8
 """A round is bad when more than one answer in this many is a fault."""
 POLL_SOONEST = 0.5
-POLL_LATEST = 60.0
+POLL_LATEST_AT_FIRST = 60.0
+POLL_LATEST = 300.0
 POLL_SHARE = 0.02
-"""The most of the time that goes into polling one batch."""
+"""The most of the time that goes into polling one batch, and that its end is noticed late."""
 
 
 def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = None) -> float:
@@ -35,38 +44,108 @@ def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = No
     return delay if retry_after is None else max(retry_after, 0.0) + delay / 10
 
 
-def parse_retry_after(header: str | None, *, now: float) -> float | None:
+def next_try(
+    failures: int,
+    failing_for: float,
+    *,
+    patience: float,
+    jitter: float,
+    retry_after: float | None = None,
+) -> float | None:
+    """Seconds until what failed `failures` times is tried again; None where it is given up.
+
+    `failing_for` is the time since the first of these failures. The last try comes when `patience`
+    seconds are over, or when the server allows it.
+    """
+    if failing_for >= patience:
+        return None
+    delay = backoff_delay(failures, jitter=jitter, retry_after=retry_after)
+    return delay if retry_after is not None else min(delay, patience - failing_for)
+
+
+@dataclass(slots=True)
+class Contact:
+    """Whether Valar answers, as the calls of one command find, and what to say of it.
+
+    `patience` is for a Valar that has answered. Times are seconds of any one clock.
+    """
+
+    patience: float = UNREACHED_SECONDS
+    has_answered: bool = False
+    failing_since: float | None = None
+    told_at: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """For how long a failing call is repeated."""
+        return self.patience if self.has_answered else min(self.patience, UNREACHED_SECONDS)
+
+    def failed(self, now: float, delay: float) -> bool:
+        """Note a failure that is followed by a wait of `delay`; whether the user is to be told.
+
+        Once for an outage, and again where the wait is longer than usual or it goes on for long.
+        """
+        if self.failing_since is None:
+            self.failing_since, self.told_at = now, None
+        if self.told_at is None or delay > CAP or now - self.told_at >= REMIND_SECONDS:
+            self.told_at = now
+            return True
+        return False
+
+    def lasted(self, now: float) -> float:
+        """Seconds for which there were only failures."""
+        return 0.0 if self.failing_since is None else now - self.failing_since
+
+    def answered(self, now: float) -> float:
+        """Note an answer; gives how long there was none, where the user is to be told, else 0."""
+        lasted = self.lasted(now)
+        self.has_answered, self.failing_since = True, None
+        return lasted if lasted >= LASTING_SECONDS else 0.0
+
+
+def parse_retry_after(header: str | None, *, date: str | None, now: float) -> float | None:
     """Seconds from a Retry-After header: delta-seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    `now` is Unix time in seconds. An unusable value gives None, a date in the past 0, one beyond a
-    day a day; a date without a zone is read as UTC, wherever this machine stands.
+    A date is read against the answer's own `date` header, for this machine's clock may be wrong;
+    only without one against `now`, Unix time in seconds. An unusable value gives None, a date in
+    the past 0, one beyond a day a day.
     """
     if header is None:
         return None
-    text = header.strip()
     try:
-        seconds = float(text)
+        seconds = float(header)
     except ValueError:
-        try:
-            date = parsedate_to_datetime(text)
-            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-        except (ValueError, OverflowError):
+        until, since = _timestamp(header), _timestamp(date)
+        if until is None:
             return None
+        seconds = until - (now if since is None else since)
     return None if isnan(seconds) else min(max(0.0, seconds), LONGEST_RETRY_AFTER)
 
 
-def next_poll_delay(interval: float, moved: int, left: int, seconds: float) -> float:
-    """Seconds until a batch is polled again.
+def _timestamp(text: str | None) -> float | None:
+    """Read an HTTP date; one without a zone is UTC, wherever this machine stands."""
+    try:
+        date = parsedate_to_datetime((text or "").strip())
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def next_poll_delay(
+    interval: float, moved: int, left: int, seconds: float, elapsed: float = 0.0
+) -> float:
+    """Seconds until a batch is polled again that has been watched for `elapsed` seconds.
 
     Later while nothing moves; while requests settle, about when a tenth of those left will have;
-    never so often that polling, which took `seconds`, is more than its share, except that a
-    minute is always enough to wait.
+    never so often that polling, which took `seconds`, is more than its share. A minute is always
+    enough to wait, and after hours the same share of them, up to five minutes.
     """
     if moved == 0:
         interval *= 1.5
     elif left:
         interval *= min(1.5, max(0.5, left / (10 * moved)))
-    return min(POLL_LATEST, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
+    latest = min(POLL_LATEST, max(POLL_LATEST_AT_FIRST, elapsed * POLL_SHARE))
+    return min(latest, max(POLL_SOONEST, interval, seconds / POLL_SHARE))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Ages and sizes as a user writes them: 30d, 1.5GB."""
+"""Ages, durations and sizes as a user writes them: 30d, 90s, 1.5GB."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 def parse_age(text: str) -> float:
     """Read an age as seconds: 90min, 12h, 30d, 4w. Raises UsageError."""
     return parsed(text, SECONDS, "an age", "30d; the units are s, min, h, d and w")
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration, above 0, as seconds: 90, 90s, 30m, 8h. Raises UsageError."""
+    units, hint = {**SECONDS, "m": 60}, "90s or 8h; the units are s, m, h and d"
+    seconds = parsed(f"{text}s" if text[-1:].isdigit() else text, units, "a time", hint)
+    if not seconds:
+        raise UsageError(f"{text!r} is no time", hint=f"as in {hint}")
+    return seconds
 
 
 def parse_size(text: str) -> float:

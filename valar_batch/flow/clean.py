@@ -9,6 +9,7 @@ import msgspec
 
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.errors import StateError
+from valar_batch.locks import InUse
 from valar_batch.runs.draft import sweep
 from valar_batch.runs.records import now
 from valar_batch.runs.removal import remove, size_of
@@ -28,7 +29,8 @@ class Entry(msgspec.Struct):
     """A run folder: the shape of `clean --json`. Sizes in bytes, times in Unix seconds.
 
     `loses` says what would be lost with it, and is empty for a run that is finished. `goes` is
-    whether it would be removed, `removed` whether it was.
+    whether it would be removed, `removed` whether it was. `in_use` tells that it stayed because
+    `used_by` works on it.
     """
 
     run: str
@@ -40,6 +42,7 @@ class Entry(msgspec.Struct):
     goes: bool = False
     removed: bool = False
     in_use: bool = False
+    used_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,9 @@ def clean(home: Home, found: Sequence[Entry], *, unfetched: bool) -> None:
     runs = {run.id: run for run in home.folders()}
     for entry in found:
         if entry.goes and entry.run in runs:
-            entry.removed = remove(
-                runs[entry.run], lambda run: unfetched or not entry_of(run).loses
-            )
-            entry.in_use = not entry.removed
+            try:
+                entry.removed = remove(
+                    runs[entry.run], lambda run: unfetched or not entry_of(run).loses
+                )
+            except InUse as error:
+                entry.in_use, entry.used_by = True, error.holder

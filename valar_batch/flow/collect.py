@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from valar_batch.client.answers import UNDECODABLE
 from valar_batch.client.api import result_path
+from valar_batch.client.clocks import awake, passed
 from valar_batch.client.fanout import Fanout
-from valar_batch.core.lifecycle import BatchState
+from valar_batch.core.backoff import OUTAGE_SECONDS, Contact
+from valar_batch.core.lifecycle import BatchState, Vain
 from valar_batch.core.statuses import TERMINAL, remote_status
 from valar_batch.core.wire import Response, result_line
 from valar_batch.errors import NotFound
-from valar_batch.flow.events import Collecting, Notice, Waiting, in_use
+from valar_batch.flow.events import Collecting, Notice, Waiting, back, in_use
 from valar_batch.flow.spooling import Spooler
 from valar_batch.flow.watch import MISSING, UNKNOWN, Key, Watched
 from valar_batch.runs.run import UNSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from valar_batch.client.api import Valar
     from valar_batch.client.connection import Connection
@@ -40,20 +43,25 @@ TICK = 0.2
 ENOUGH_QUEUED = 50_000
 """While so many results wait to be fetched, finding more of them can wait."""
 ASK_AGAIN_AT_MOST = 15.0
-OUTAGE_SECONDS = 60.0
-"""Valar counts as well while a call of any kind succeeded within so many seconds."""
+WELL_SECONDS = 90.0
+"""Valar counts as well while a call of any kind succeeded within so many seconds. After them it is
+polled, where results fail, to tell a fault of theirs from an outage."""
+SAID_AFTER = 5.0
+"""Seconds for which fetching may fail before the user is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How collecting behaves: the most GETs at a time, and how long a result may be missing.
+    """How collecting behaves: the most GETs at a time, and how long what is waited for.
 
-    A result that Valar says is there, or does not mention at all, is asked for over
-    `missing_after` seconds before it counts as missing.
+    A result that Valar says is there, or does not mention at all, counts as missing when it was
+    answered for in vain over `missing_after` seconds in which Valar was well. A Valar that is away
+    is waited for `patience` seconds.
     """
 
     concurrency: int = 200
     missing_after: float = 600.0
+    patience: float = OUTAGE_SECONDS
 
 
 def collect(
@@ -72,6 +80,11 @@ def collect(
     `on_collected` is told each batch whose results are all here, while others are under way.
     """
     Collector(valar, connection, report, pace, wait=wait, on_collected=on_collected).collect(run)
+
+
+def soonest(batches: Iterable[Watched]) -> Watched | None:
+    """Give the batch that is polled next."""
+    return min(batches, key=lambda watched: watched.next_poll, default=None)
 
 
 class Collector:
@@ -101,7 +114,10 @@ class Collector:
         self._tokens = 0
         self._words: set[str] = set()
         self._is_paused = False
-        self._well_at = time.monotonic()
+        self._contact = Contact()
+        self._pauses = Contact()
+        self._well_at = awake()
+        self._away_until = 0.0  # a poll waited until then, and that was told
 
     def collect(self, run: Run) -> None:
         """Collect what there is to collect."""
@@ -121,8 +137,7 @@ class Collector:
             return
         done = run.waits_for_nothing(folder, record)
         if not done:
-            waiting = in_use(record.title)
-            locks.enter_context(folder.writing(lambda: self._report(waiting)))
+            locks.enter_context(folder.writing(in_use(record.title, self._report)))
             record = folder.read()
             done = record.state is BatchState.COLLECTED
         self._requests += record.requests
@@ -140,23 +155,23 @@ class Collector:
             not_found=self._not_found,
             failed=self._failed,
             give_up=self._give_up,
+            is_well=self._is_well,
             most=self._pace.concurrency,
-            patience=2 * self._pace.missing_after + OUTAGE_SECONDS,
+            patience=self._pace.patience,
         )
 
     def _follow(self, fanout: Fanout[Key]) -> None:
         """Poll what is due and let the results come, until nothing is left to wait for."""
         while True:
-            unsettled = [watched for watched in self._watched if watched.unsettled]
-            if not unsettled and fanout.trouble and not self._is_well():
-                unsettled = [watched for watched in self._watched if watched.is_open]
-            due = min(unsettled, key=lambda watched: watched.next_poll, default=None)
+            due = soonest(watched for watched in self._watched if watched.unsettled)
             if due is not None and due.next_poll and not self._wait:
                 due = None
+            if is_unsure := bool(fanout.trouble) and not self._is_well():
+                due = soonest(watched for watched in self._watched if watched.is_open)
             if due is None and fanout.wait(TICK):
                 return self._progress(fanout)
             if due is not None:
-                left = due.next_poll - time.monotonic()
+                left = 0.0 if is_unsure else due.next_poll - passed()
                 if left <= 0 and fanout.pending < ENOUGH_QUEUED:
                     self._poll(due, fanout)
                 elif fanout.wait(TICK):
@@ -177,7 +192,7 @@ class Collector:
                 self._here.append(watched.folder)
 
     def _poll(self, watched: Watched, fanout: Fanout[Key]) -> None:
-        began = time.monotonic()
+        began = passed()
         try:
             answer = self._valar.batch_status(watched.batch_id)
         except NotFound as error:
@@ -186,66 +201,93 @@ class Collector:
                 "submitted with?"
             )
             raise
-        now = self._well_at = time.monotonic()
-        keys = list(watched.settle(answer.request_status, now))
+        self._well_at, answered = awake(), passed()
+        if answered - began >= SAID_AFTER:
+            self._away_until = self._well_at
+        keys = list(watched.settle(answer.request_status))
         fanout.put((result_path(watched.batch_id, key.custom_id), key) for key in keys)
         for word in watched.unknown_words - self._words:
             self._words.add(word)
             self._report(Notice(f"Valar says {word!r}, a status unknown to this version: waiting"))
-        now = time.monotonic()
+        now = passed()
         polled_at_a_time = sum(1 for other in self._watched if other.unsettled)
-        seconds = (now - began) * max(1, polled_at_a_time)
+        seconds = (self._valar.took + now - answered) * max(1, polled_at_a_time)
         watched.polled(now, moved=len(keys), seconds=seconds)
 
     def _accept(self, key: Key, body: bytes) -> bool:
         """Take a result only when it is a response object in a terminal state."""
         try:
             response = decode_response(body)
-        except msgspec.MsgspecError:
-            return self._gave_up(key)
+        except UNDECODABLE:
+            return self._in_vain(key, is_fault=True)
         status = remote_status(response.status)
         if status is None or status not in TERMINAL:
-            return self._gave_up(key)
+            return self._in_vain(key, is_fault=False)
         self._spooler.put(key.watched.folder.spool_path, result_line(key.custom_id, status, body))
         key.watched.count(key.position, status, response.usage)
-        self._well_at = time.monotonic()
+        self._well_at = awake()
         return True
 
-    def _gave_up(self, key: Key) -> bool:
-        """Whether a result that should be there was asked for long enough."""
+    def _in_vain(self, key: Key, *, is_fault: bool) -> bool:
+        """Count an answer without the result; whether it is not asked for again.
+
+        A fault may be an outage's, so it counts only while other calls succeed.
+        """
+        vain = key.vain = key.vain or Vain()
+        if not is_fault:
+            self._well_at = awake()
+        elif not self._is_well():
+            vain.interrupted()
+            return False
+        vain.answered(awake())
         if not self._wait:
             key.watched.states[key.position] = UNKNOWN
-            return True
-        if time.monotonic() - key.since < self._pace.missing_after:
+        elif vain.is_enough(self._pace.missing_after, is_fault=is_fault):
+            key.watched.states[key.position] = MISSING
+        else:
             return False
-        key.watched.states[key.position] = MISSING
         return True
 
     def _not_found(self, key: Key) -> float | None:
-        if self._gave_up(key):
+        if self._in_vain(key, is_fault=False):
             return None
-        asked = time.monotonic() - key.since
-        return min(ASK_AGAIN_AT_MOST, max(TICK, asked / 2))
+        seconds = key.vain.seconds if key.vain else 0.0
+        return min(ASK_AGAIN_AT_MOST, max(TICK, seconds / 2))
 
     def _give_up(self, key: Key, error: ApiError) -> bool:
-        """Keep one result that Valar cannot give from stopping the run; an outage does stop it."""
-        if not self._is_well() or not self._gave_up(key):
+        """Keep one result that Valar cannot give from holding up the run."""
+        if not self._in_vain(key, is_fault=True):
             return False
         self._report(Notice(f"the result {key.custom_id} cannot be fetched: {error.message}"))
         return True
 
     def _is_well(self) -> bool:
-        return time.monotonic() - self._well_at < OUTAGE_SECONDS
+        return awake() - self._well_at < WELL_SECONDS
 
     def _failed(self, key: Key, error: ApiError) -> None:
         key.watched.states[key.position] = MISSING
         self._report(Notice(f"the result {key.custom_id} cannot be fetched: {error.message}"))
 
-    def _progress(self, fanout: Fanout[Key]) -> None:
-        paused = fanout.paused
-        if paused >= 1 and not self._is_paused:
-            self._report(Waiting("fetching results", paused, str(fanout.trouble)))
+    def _tell_of_trouble(self, fanout: Fanout[Key]) -> None:
+        """Say that Valar wants a pause, or that fetching alone fails; polls tell of an outage."""
+        now, paused, trouble = awake(), fanout.paused, fanout.trouble
+        begins = paused >= 1 and not self._is_paused
         self._is_paused = paused >= 1
+        if begins and self._pauses.failed(now, paused):
+            self._report(Waiting("fetching results", paused, str(fanout.paused_by)))
+        if trouble is None:
+            if lasted := self._contact.answered(now):
+                self._report(back("results come", lasted))
+        elif (
+            not paused
+            and fanout.failing_for >= SAID_AFTER
+            and fanout.failed_at >= self._away_until
+            and self._contact.failed(now, 0)
+        ):
+            self._report(Waiting("fetching results", 0, str(trouble), fanout.failing_for))
+
+    def _progress(self, fanout: Fanout[Key]) -> None:
+        self._tell_of_trouble(fanout)
         statuses = self._collected.copy()
         for watched in self._watched:
             statuses.update(watched.statuses)

@@ -26,7 +26,7 @@ def reopened(folder: BatchFolder, report: Reporter) -> bool:
     record = folder.read()
     if record.state is not BatchState.COLLECTED or folder.has_results(record):
         return False
-    with folder.writing(lambda: report(in_use(record.title))):
+    with folder.writing(in_use(record.title, report)):
         if folder.read().state is BatchState.COLLECTED and not folder.has_results(record):
             folder.mark_damaged()
     report(Notice(f"{record.title}: results are damaged on the disk, and are fetched again"))

@@ -57,20 +57,33 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A call failed and is tried again after `seconds`."""
+    """A call failed and is tried again after `seconds`; for `lasted` seconds none succeeded."""
 
     what: str
     seconds: float
     error: str
+    lasted: float = 0.0
 
 
 Event = Notice | Preparing | Sending | Collecting | Writing | Waiting
 Reporter = Callable[[Event], None]
 
 
-def in_use(title: str) -> Notice:
-    """Say that a batch has another writer, who is waited for."""
-    return Notice(f"{title} is in use by another process: waiting for it")
+def in_use(title: str, report: Reporter) -> Callable[[str], None]:
+    """Give what says that something is in use, and by whom, and is waited for."""
+    return lambda holder: report(Notice(f"{title} is in use by {holder}: waiting for it"))
+
+
+def back(what: str, lasted: float) -> Notice:
+    """Say that an outage of so many seconds is over."""
+    return Notice(f"{what} again, after {duration(lasted)}; going on")
+
+
+def duration(seconds: float) -> str:
+    """Write a time that was or is waited."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def silent(_: Event) -> None:

@@ -20,6 +20,7 @@ from valar_batch.core.rules import CUSTOM_ID
 from valar_batch.core.template import text_of
 from valar_batch.errors import InputError, NotFound, StateError
 from valar_batch.flow.events import Notice
+from valar_batch.flow.remote import statuses
 from valar_batch.formats.readers import open_input
 from valar_batch.runs.batch import rows_writer, write_sent_batch
 from valar_batch.runs.draft import Draft, rows_schema
@@ -63,7 +64,9 @@ def take_foreign(home: Home, target: str, batch_id: str, valar: Valar) -> Run:
     import pyarrow as pa
 
     try:
-        status = valar.batch_status(batch_id)
+        for status in statuses(batch_id, valar):
+            if len(status.request_status) == status.request_counts:
+                break
     except NotFound as error:
         raise StateError(
             f"no run {batch_id!r} in {home.path}, and no such batch at {target} with this key",
@@ -71,7 +74,7 @@ def take_foreign(home: Home, target: str, batch_id: str, valar: Valar) -> Run:
             "at Valar",
         ) from error
     ids = list(status.request_status)
-    if not ids or not all(map(CUSTOM_ID.fullmatch, ids)):
+    if not ids or len(ids) != status.request_counts or not all(map(CUSTOM_ID.fullmatch, ids)):
         raise StateError(f"Valar does not name the requests of {batch_id} as it should")
     kept = pa.StructArray.from_arrays([pa.array(ids, pa.string())], ["custom_id"])
     rows = rows_around(1, ids, [None] * len(ids), kept)

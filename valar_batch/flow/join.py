@@ -11,7 +11,7 @@ import pyarrow as pa
 from valar_batch.core.answer_schema import AnswerReader
 from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.statuses import Status
-from valar_batch.flow.events import Writing
+from valar_batch.flow.events import Writing, in_use
 from valar_batch.flow.outcomes import BatchOutcomes, Prices, RunOutcomes
 from valar_batch.formats.layout import layout_of
 from valar_batch.formats.parts import clear_folder, part_path, place_beside
@@ -19,6 +19,8 @@ from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output, table_writer
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from valar_batch.core.answer_schema import AnswerSchema
     from valar_batch.core.outcome import Outcome
     from valar_batch.flow.events import Reporter
@@ -112,7 +114,7 @@ class Join:
     def write(self) -> Summary:
         """Write the whole output, or what is not written of it yet."""
         run, target = self._run, self._target
-        with run.writing_output() as mark:
+        with self._writing() as mark:
             collected, found = run.collected(), RunOutcomes(run, self._reader)
             if target.is_folder:
                 self._clear_folder()
@@ -126,7 +128,7 @@ class Join:
                     layout,
                     provenance=provenance_of(run),
                     mark=mark,
-                    ready=lambda aside: run.expect_output(target.path, aside, target.format),
+                    on_whole=lambda whole: run.expect_output(target.path, target.format, whole),
                 ) as writer:
                     for batch in run.batches:
                         self._write_batch(batch, writer, found.of_batch(batch))
@@ -141,9 +143,12 @@ class Join:
         for batch in self._run.batches:
             self._write_batch(batch, writer, found.of_batch(batch))
         writer.finish()
-        with self._run.writing_output():
+        with self._writing():
             self._run.add_output(None, self._target.format, collected)
         return pa.concat_tables(groups)
+
+    def _writing(self) -> AbstractContextManager[str]:
+        return self._run.writing_output(in_use(f"the output of {self._run.id}", self._report))
 
     def _with_dictionaries(self) -> Layout:
         kept = (rows["input"] for batch in self._run.batches for rows in batch.rows())
@@ -157,7 +162,7 @@ class Join:
         own = next((mine for mine in self._run.batches if mine.path == batch.path), None)
         if own is None or not self._target.is_folder or self._run.retries:
             return
-        with self._run.writing_output() as mark:
+        with self._writing() as mark:
             self._clear_folder()
             self._write_part(own, mark, BatchOutcomes(own, self._reader))
 

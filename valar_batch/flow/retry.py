@@ -13,9 +13,10 @@ from valar_batch.core.pack import Packer
 from valar_batch.core.statuses import Status, remote_status
 from valar_batch.core.wire import request_bytes
 from valar_batch.errors import DoubtError, StateError
-from valar_batch.flow.events import Notice
+from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.named_rows import named_rows
 from valar_batch.flow.outcomes import Overlay
+from valar_batch.flow.remote import requests_in
 from valar_batch.flow.send import Sent, labelled, send
 from valar_batch.runs.draft import PreparedRow, old_requests
 from valar_batch.runs.records import damaged
@@ -91,8 +92,7 @@ def retry(
     """
     if run.is_foreign:
         raise nothing_to_send(run)
-    waiting = Notice(f"{run.id} is in use by another retry: waiting for it")
-    with run.retrying(lambda: report(waiting)):
+    with run.retrying(in_use(f"the choice of rows of {run.id}", report)):
         if any(batch.read().state in UNSENT for batch in run.batches):
             raise StateError(
                 f"{run.id} is not all sent yet",
@@ -283,13 +283,13 @@ def rows_of(run: Run, batch: Batch, valar: Valar) -> list[pa.RecordBatch]:
     """Find the rows of a run that a batch at Valar is about. Raises DoubtError for strangers."""
     import pyarrow as pa
 
-    ids = pa.array(valar.batch_status(batch.id).request_status.keys(), pa.string())
+    ids = pa.array(list(requests_in(batch, run, valar)), pa.string())
     rows = [
         chosen
         for part in origins(run)
         if (chosen := part.filter(pa.compute.is_in(part["custom_id"], ids))).num_rows
     ]
-    if not rows or sum(part.num_rows for part in rows) != len(ids):
+    if not rows or sum(part.num_rows for part in rows) != batch.request_counts:
         raise DoubtError(
             f"Valar has a batch {batch.id} with the label {batch.label}, of rows that {run.id} "
             "does not have",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from valar_batch.client.clocks import passed
 from valar_batch.core.identity import parse_label
-from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, before_sending
-from valar_batch.errors import (
-    ApiError,
-    BillingRefused,
-    DoubtError,
-    KeyRefused,
-    RateLimited,
-    RequestRefused,
-    StateError,
-)
+from valar_batch.core.lifecycle import Adopt, BatchState, Doubt, Send, Tries, before_sending
+from valar_batch.errors import DoubtError, RemoteError, RequestRefused, StateError
 from valar_batch.flow.events import Sending, in_use
+from valar_batch.flow.remote import requests_in
+from valar_batch.locks import Abandoned
 from valar_batch.runs.records import now
 from valar_batch.runs.run import UNSENT
 
@@ -34,11 +30,10 @@ if TYPE_CHECKING:
     from valar_batch.runs.records import BatchRecord
     from valar_batch.runs.run import Run
 
+GRACE = 5.0
+"""Seconds that an interrupt gives the threads of uploads to end."""
 IN_FLIGHT = 4
 """How many bodies are uploaded at a time, after the first went alone."""
-
-NOT_TAKEN = (RequestRefused, KeyRefused, BillingRefused, RateLimited)
-"""Answers after which it is certain that Valar did not take the batch."""
 
 SPACE_PER_REQUEST = 1024
 SPACE_AT_LEAST = 64 << 20
@@ -66,22 +61,32 @@ def send(run: Run, valar: Valar, key: str, report: Reporter, *, resend: bool = F
     sender = Sender(run, valar, key, report, resend=resend)
     first, *others = unsent
     sender.send(first)
-    stop = sender.stop
-    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload") as pool:
-        futures = [pool.submit(sender.send, batch) for batch in others]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        except KeyboardInterrupt:
+    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="upload")
+    futures: list[Future[None]] = []
+    try:
+        futures += (pool.submit(sender.send, batch) for batch in others)
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in futures if future in ended and future.exception()]
+        if failed:
+            sender.stop.set()
             valar.stop_retrying()
-            raise
-        finally:
-            stop.set()
-            for future in futures:
-                future.cancel()
-    failures = [future.exception() for future in futures if not future.cancelled()]
-    for failure in filter(None, failures):
+        pool.shutdown(cancel_futures=True)
+    except KeyboardInterrupt:
+        # Uploads under way are dropped: their intent is on the disk, and resuming finds them.
+        sender.stop.set()
+        valar.drop()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait(futures, GRACE)
+        raise
+    # One that ended because another had failed is not the reason.
+    for failure in sorted(filter(None, (future.exception() for future in failed)), key=is_passing):
         raise failure
     return sender.sent
+
+
+def is_passing(failure: BaseException) -> bool:
+    """Whether the same may succeed later."""
+    return isinstance(failure, RemoteError) and failure.is_transient
 
 
 def check_space(run: Run, unsent: list[BatchFolder]) -> None:
@@ -121,31 +126,51 @@ class Sender:
 
     def send(self, batch: BatchFolder) -> None:
         """Send one batch, or adopt it, unless another process did so meanwhile."""
-        with batch.writing(lambda: self._report(in_use(batch.read().title))):
-            record = batch.read()
-            if record.state not in UNSENT or self.stop.is_set():
-                return
-            step = before_sending(
+        waiting = in_use(batch.read().title, self._report)
+        with contextlib.suppress(Abandoned), batch.writing(waiting, self.stop):
+            tries = Tries()
+            while batch.read().state in UNSENT and not self.stop.is_set():
+                self._send_once(batch, tries)
+
+    def _send_once(self, batch: BatchFolder, tries: Tries) -> None:
+        """Send a batch, or adopt it; or try so long that it has to be looked for again."""
+        record = batch.read()
+        match self._step(batch, record, tries):
+            case Adopt(batch_id):
+                batch.mark_submitted(batch_id, adopted=True)
+                self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
+            case Doubt(reason):
+                raise DoubtError(
+                    f"{record.title} of {self._run.id} may have reached Valar, "
+                    f"and its label is not listed there: {reason}",
+                    hint=f"if you are sure that it did not: "
+                    f"`valar-batch resume {self._run.id} --resend`",
+                )
+            case _ if self._post(batch, tries):
+                self._advance(batches=1, posted=1)
+
+    def _step(self, batch: BatchFolder, record: BatchRecord, tries: Tries) -> Adopt | Doubt | Send:
+        is_doubtful = record.state is BatchState.SUBMITTING
+        if is_doubtful and not (tries.are_doubtful or self._resend):
+            tries.may_have_arrived(passed() - (now() - (record.intent_at or now())))
+
+        def look() -> Adopt | Doubt | Send:
+            return before_sending(
                 record.state,
                 found=self._found(batch, record),
                 same_key=record.key in (None, self._key),
-                intent_age=now() - (record.intent_at or now()),
-                resend=self._resend,
+                intent_age=tries.age(passed()),
+                resend=self._resend and not tries.are_doubtful,
             )
-            match step:
-                case Adopt(batch_id):
-                    batch.mark_submitted(batch_id, adopted=True)
-                    self._advance(batches=1, sent_bytes=record.bytes, adopted=1)
-                case Doubt(reason):
-                    raise DoubtError(
-                        f"{record.title} of {self._run.id} may have reached Valar, "
-                        f"and its label is not listed there: {reason}",
-                        hint=f"if you are sure that it did not: "
-                        f"`valar-batch resume {self._run.id} --resend`",
-                    )
-                case _:
-                    self._post(batch)
-                    self._advance(batches=1, posted=1)
+
+        step = look()
+        if isinstance(step, Doubt) or (
+            self._resend and is_doubtful and not isinstance(step, Adopt)
+        ):
+            # Only the list tells, and another process may have sent the batch since it was made.
+            self._remote = labelled(self._run.id, self._valar)
+            step = look()
+        return step
 
     def _advance(
         self, *, batches: int = 0, sent_bytes: int = 0, posted: int = 0, adopted: int = 0
@@ -170,9 +195,9 @@ class Sender:
         if found.request_counts != record.requests:
             message = f"but of {found.request_counts:,} requests instead of {record.requests:,}"
         elif record.attempt > 1 and (
-            set(self._valar.batch_status(found.id).request_status) != set(batch.custom_ids())
+            requests_in(found, self._run, self._valar) != set(batch.custom_ids())
         ):
-            message = "but of other rows"
+            message = "but of other rows, as far as it names them"
         else:
             return found.id
         hint = (
@@ -189,25 +214,34 @@ class Sender:
             f"Valar has a batch {found.id} with the label {record.label}, {message}", hint=hint
         )
 
-    def _post(self, batch: BatchFolder) -> None:
+    def _post(self, batch: BatchFolder, tries: Tries) -> bool:
+        """Send a batch; False where a try may have arrived so long ago that no other is safe."""
         batch.check_body()
-        before = batch.read()
-        batch.mark_submitting(self._key)
-        tries = 0
+        record = batch.mark_submitting(self._key)
+        began = passed()
 
         def body() -> Iterator[bytes]:
-            nonlocal tries
-            tries += 1
+            nonlocal began
+            began = passed()
             return self._counted(batch)
 
+        def may_repeat(error: RemoteError) -> bool:
+            if error.may_have_arrived:
+                tries.may_have_arrived(began)
+            return tries.may_repeat(passed()) and not self.stop.is_set()
+
         try:
-            created = self._valar.create_batch(body, before.bytes, before.idempotency_key)
-        except NOT_TAKEN as error:
-            # An earlier try, in this call or before it, may have arrived all the same.
-            if before.state is BatchState.PREPARED and tries <= 1:
+            created = self._valar.create_batch(
+                body, record.bytes, record.idempotency_key, may_repeat
+            )
+        except RemoteError as error:
+            if not tries.are_doubtful:
                 batch.mark_refused()
+            elif error.is_transient and not tries.may_repeat(passed()):
+                return False
             raise located(error, batch, self._run) from error
         batch.mark_submitted(created.id)
+        return True
 
     def _counted(self, batch: BatchFolder) -> Iterator[bytes]:
         for piece in batch.body():
@@ -230,9 +264,10 @@ def labelled(run_id: str, valar: Valar) -> Mapping[str, Batch]:
 REQUEST_PARAM = re.compile(r"requests[.\[](\d+)\]?\.?(.*)")
 
 
-def located(error: ApiError, batch: BatchFolder, run: Run) -> ApiError:
+def located(error: RemoteError, batch: BatchFolder, run: Run) -> RemoteError:
     """Lead a refusal of `requests.17.params.temperature` back to the row that it came from."""
-    match = REQUEST_PARAM.search(error.param or "")
+    param = error.param if isinstance(error, RequestRefused) else None
+    match = REQUEST_PARAM.search(param or "")
     if match is None:
         return error
     row = nth_request_row(batch, int(match[1]))

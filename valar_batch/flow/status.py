@@ -11,6 +11,7 @@ from valar_batch.core.attempts import winner
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.statuses import TERMINAL, Status, remote_status
 from valar_batch.flow.outcomes import Overlay
+from valar_batch.runs.records import EXPECTED
 from valar_batch.runs.spool import decode_entry, read_lines
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def standing_of(run: Run, connect: Callable[[], Valar]) -> Standing:
         is_settled=not any(Status.PENDING in batch.statuses for batch in batches),
         statuses=words(statuses),
         batches=batches,
-        outputs=run.outputs(),
+        outputs=[output for output in run.outputs() if output.collected != EXPECTED],
     )
 
 

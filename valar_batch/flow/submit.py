@@ -11,7 +11,7 @@ from valar_batch import __version__
 from valar_batch.core.identity import RunId, parse_label
 from valar_batch.core.prices import shipped_prices
 from valar_batch.errors import StateError
-from valar_batch.flow.events import Notice
+from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.prepare import MODE, prepare
 from valar_batch.flow.send import send
 from valar_batch.runs.draft import Draft
@@ -77,7 +77,7 @@ def with_other_rows(run: Run, prepared: Prepared, draft: Draft, report: Reporter
     )
     record = msgspec.structs.replace(run.record, **facts_of_input(prepared))
     rows = (rows for batch in draft.batches for rows in batch.folder.rows())
-    return run.with_rows(rows, record)
+    return run.with_rows(rows, record, in_use(f"the input of {run.id}", report))
 
 
 def place(

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from valar_batch.client.clocks import passed
 from valar_batch.core.backoff import POLL_SOONEST, next_poll_delay
 from valar_batch.core.statuses import TERMINAL, remote_status
 from valar_batch.runs import spool
@@ -13,6 +14,7 @@ from valar_batch.runs import spool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from valar_batch.core.lifecycle import Vain
     from valar_batch.core.wire import RequestStatus, Usage
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import BatchRecord
@@ -21,14 +23,14 @@ UNKNOWN, ASKED, HERE, MISSING = range(4)
 """What is known of a request: nothing yet, it is being fetched, it is here, it cannot be had."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Key:
-    """A result to fetch: its place, and when (monotonic seconds) it was first asked for."""
+    """A result to fetch: its place, and how often it was asked for in vain, if it was."""
 
     watched: Watched
     position: int
     custom_id: str
-    since: float
+    vain: Vain | None = None
 
 
 class Watched:
@@ -45,6 +47,7 @@ class Watched:
         self.next_poll = 0.0
         self.is_closed = False
         self._interval = POLL_SOONEST
+        self._since = passed()
         known = {entry.custom_id: entry for entry in spool.recover(folder.spool_path)}
         if known:
             for position, custom_id in enumerate(folder.custom_ids()):
@@ -69,7 +72,7 @@ class Watched:
         """Whether a request is neither here nor given up."""
         return UNKNOWN in self.states or ASKED in self.states
 
-    def settle(self, statuses: Mapping[str, RequestStatus], now: float) -> Iterator[Key]:
+    def settle(self, statuses: Mapping[str, RequestStatus]) -> Iterator[Key]:
         """Read a status answer: give the results that can be fetched from now on.
 
         Requests that Valar does not mention are asked for directly, once all others are settled.
@@ -83,22 +86,23 @@ class Watched:
             if entry is None:
                 absent.append((position, custom_id))
             elif (status := remote_status(entry.status)) in TERMINAL:
-                yield self._ask(position, custom_id, now)
+                yield self._ask(position, custom_id)
             else:
                 others_settled = False
                 if status is None:
                     self.unknown_words.add(entry.status)
         if others_settled:
             for position, custom_id in absent:
-                yield self._ask(position, custom_id, now)
+                yield self._ask(position, custom_id)
 
-    def _ask(self, position: int, custom_id: str, now: float) -> Key:
+    def _ask(self, position: int, custom_id: str) -> Key:
         self.states[position] = ASKED
-        return Key(self, position, custom_id, now)
+        return Key(self, position, custom_id)
 
     def polled(self, now: float, *, moved: int, seconds: float) -> None:
         """Choose the time of the next poll, after one that took `seconds` and settled `moved`."""
-        self._interval = next_poll_delay(self._interval, moved, self.unsettled, seconds)
+        elapsed = now - self._since
+        self._interval = next_poll_delay(self._interval, moved, self.unsettled, seconds, elapsed)
         self.next_poll = now + self._interval
 
     def close(self) -> None:

@@ -174,6 +174,8 @@ def start(home: Path, folder: Path) -> subprocess.Popen[bytes]:
         candidate = subprocess.Popen(  # noqa: S603 - our own module
             command,
             cwd=folder,
+            # It outlives this command, and has no business with anybody's keys.
+            env={k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

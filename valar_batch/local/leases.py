@@ -55,6 +55,10 @@ class Leases:
         """Let go of every lease and grant no more."""
         self._ended.set()
 
+    async def over(self) -> None:
+        """Wait until the server is ending."""
+        await self._ended.wait()
+
     async def hold(self, receive: Receive, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         """Answer a request for a lease: a first line at once, the end with the connection's."""
         self.take()
@@ -62,7 +66,7 @@ class Leases:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"leased\n", "more_body": True})
             gone = asyncio.ensure_future(disconnected(receive))
-            ended = asyncio.ensure_future(self._ended.wait())
+            ended = asyncio.ensure_future(self.over())
             await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
             gone.cancel()
             ended.cancel()

@@ -18,19 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
-from filelock import FileLock, Timeout
 
 from valar_batch.errors import UsageError
 from valar_batch.local.api.app import App
 from valar_batch.local.api.connection import Connection
 from valar_batch.local.leases import Leases
+from valar_batch.local.rehearsal.fate import Odds
 from valar_batch.local.source import Rehearsals
 from valar_batch.local.state.store import Store
 from valar_batch.local.webhooks import PATIENCE, PAUSES, Webhooks
+from valar_batch.locks import InUse, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
+    from valar_batch.local.api.exchange import Application
+    from valar_batch.local.faults.plan import Plan
     from valar_batch.local.source import Source
     from valar_batch.local.upstream.settings import UpstreamSettings
 
@@ -55,7 +58,7 @@ class Settings:
     requests that fail, 0 to 1; both hold for what is created from then on. `api_keys` are the keys
     it takes, at least one. A webhook's receiver has `webhook_patience` seconds to answer; where it
     fails, it is called again after each of the `webhook_pauses`. With an `upstream` the answers are
-    real, and nothing is rehearsed.
+    real, and nothing is rehearsed. With `faults` things go wrong by that plan.
     """
 
     api_keys: tuple[str, ...]
@@ -64,6 +67,7 @@ class Settings:
     webhook_patience: float = PATIENCE
     webhook_pauses: tuple[float, ...] = PAUSES
     upstream: UpstreamSettings | None = None
+    faults: Plan | None = None
 
     def __post_init__(self) -> None:
         if not self.api_keys or not all(map(KEY.fullmatch, self.api_keys)):
@@ -72,6 +76,20 @@ class Settings:
             raise UsageError(f"latency is seconds from 0 on, not {self.latency:g}")
         if not 0 <= self.failure_share <= 1:
             raise UsageError(f"failure_share is between 0 and 1, not {self.failure_share:g}")
+        if self.upstream and self.faults and any(self.faults.requests.odds):
+            message = "an upstream decides what becomes of requests, not [requests] of the faults"
+            raise UsageError(message, hint="take that table out of the plan")
+
+    @property
+    def odds(self) -> Odds:
+        """The shares of requests that fail and that are cancelled."""
+        fates = self.faults.requests.odds if self.faults else Odds()
+        return fates if any(fates) else Odds(self.failure_share)
+
+    @property
+    def reservation_seconds(self) -> float:
+        """How long an idempotency reservation holds."""
+        return self.faults.reservation_seconds if self.faults else math.inf
 
 
 class Server(uvicorn.Server):
@@ -167,7 +185,7 @@ def serve(
         )
         source = source_of(settings, store)
         config = uvicorn.Config(
-            App(store, settings, leases, source),
+            application(App(store, settings, leases, source), settings, leases),
             http=Connection,
             loop="asyncio",
             ws="none",
@@ -188,14 +206,13 @@ def serve(
 @contextlib.contextmanager
 def only_server(state_folder: Path) -> Iterator[None]:
     """Hold a state folder. Two servers on one would each do the work that is begun."""
-    lock = FileLock(state_folder / SERVER_LOCK, mode=0o600)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        message = f"another server is at work on {state_folder}"
-        hint = "use that one, end it, or give this one a home of its own: VALAR_BATCH_HOME"
-        raise UsageError(message, hint=hint) from None
-    with lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(taken(state_folder / SERVER_LOCK))
+        except InUse as error:
+            message = f"another server is at work on {state_folder}: {error.holder}"
+            hint = "use that one, end it, or give this one a home of its own: VALAR_BATCH_HOME"
+            raise UsageError(message, hint=hint) from None
         yield
 
 
@@ -206,6 +223,15 @@ def source_of(settings: Settings, store: Store) -> Source:
     from valar_batch.local.upstream.source import Upstream
 
     return Upstream(settings.upstream, store)
+
+
+def application(app: App, settings: Settings, leases: Leases) -> Application:
+    """Give the app, with faults around it if any are planned."""
+    if settings.faults is None:
+        return app
+    from valar_batch.local.faults.app import Faulty
+
+    return Faulty(app, settings.faults, leases)
 
 
 def listen(host: str, port: int) -> socket.socket:

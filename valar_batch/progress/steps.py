@@ -12,11 +12,14 @@ from valar_batch.flow.events import (
     Sending,
     Waiting,
     Writing,
+    duration,
 )
 from valar_batch.wording import amount, plural
 
 WIDTH = 28
 """Characters of a bar."""
+SHORT = 60.0
+"""An outage of less seconds is not counted aloud."""
 
 
 def failures(event: Collecting) -> str:
@@ -30,8 +33,10 @@ def describe(event: Event) -> str:
     match event:
         case Notice(text):
             return text
-        case Waiting(what, seconds, error):
-            return f"{what}: {error}; trying again in {seconds:.0f} s"
+        case Waiting(what, seconds, error, lasted):
+            so_far = f"; {duration(lasted)} so far" if lasted >= SHORT else ""
+            soon = f" in {duration(seconds)}" if seconds >= 1 else ""
+            return f"{what}: {error}{so_far}; trying again{soon}"
         case Preparing(rows, requests, problems):
             tail = f", {plural(problems, 'row')} with problems" if problems else ""
             return f"prepared {rows:,} rows, {requests:,} requests{tail}"

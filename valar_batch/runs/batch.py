@@ -9,11 +9,11 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-import filelock
 import zstandard
 
 from valar_batch import durable
 from valar_batch.core.lifecycle import BatchState
+from valar_batch.locks import held
 from valar_batch.runs import spool
 from valar_batch.runs.records import (
     FIRST_ROWS_FILE,
@@ -25,6 +25,7 @@ from valar_batch.runs.records import (
 )
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -56,9 +57,11 @@ class BatchFolder:
         return read_record(self._record_path, BatchRecord)
 
     @contextlib.contextmanager
-    def writing(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the batch as its one writer, waiting for another process that has it."""
-        with held(self.path / "lock", on_wait):
+    def writing(
+        self, on_wait: Callable[[str], None], stop: threading.Event | None = None
+    ) -> Iterator[None]:
+        """Hold the batch as its one writer, waiting for another who has it: see `locks.held`."""
+        with held(self.path / "lock", on_wait, stop):
             yield
 
     def mark_submitting(self, key: str) -> BatchRecord:
@@ -159,22 +162,6 @@ class BatchFolder:
                 yield from reader
         except (OSError, pa.ArrowException) as error:
             raise damaged(self.rows_path, error) from error
-
-
-@contextlib.contextmanager
-def held(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a lock, waiting for another process that has it; `on_wait` is called before that."""
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        if on_wait is not None:
-            on_wait()
-        lock.acquire(poll_interval=0.2)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

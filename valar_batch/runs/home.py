@@ -149,5 +149,5 @@ class Home:
         path = self.path / "salt"
         with filelock.FileLock(self.path / "salt.lock"):
             if not path.exists() or path.stat().st_size != SALT_BYTES:
-                durable.write_file(path, secrets.token_bytes(SALT_BYTES))
+                durable.write_file(path, secrets.token_bytes(SALT_BYTES), mark="writer")
         return key_fingerprint(api_key, path.read_bytes())

@@ -181,10 +181,15 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, state=state, **facts)
 
 
+EXPECTED = -1
+"""What `collected` is of an output that was about to take its place."""
+
+
 class OutputRecord(msgspec.Struct, frozen=True):
     """A file that a run wrote, and how it looked then: size in bytes, mtime in nanoseconds.
 
-    `collected` is how many of the run's batches had all their results here before it was written.
+    `collected` is how many of the run's batches had all their results here before it was written,
+    or EXPECTED.
     """
 
     path: str
@@ -192,10 +197,6 @@ class OutputRecord(msgspec.Struct, frozen=True):
     size: int = 0
     mtime_ns: int = 0
     collected: int = 0
-
-    def is_file_of(self, other: OutputRecord) -> bool:
-        """Whether both are about the same file, unchanged."""
-        return (self.path, self.size, self.mtime_ns) == (other.path, other.size, other.mtime_ns)
 
 
 class OutputRecords(msgspec.Struct, frozen=True):

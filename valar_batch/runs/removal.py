@@ -7,9 +7,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING
 
-import filelock
-
-from valar_batch import durable
+from valar_batch import durable, locks
 from valar_batch.runs.draft import REMOVED_PREFIX
 
 if TYPE_CHECKING:
@@ -20,20 +18,17 @@ if TYPE_CHECKING:
 
 
 def remove(run: Run, may_go: Callable[[Run], bool]) -> bool:
-    """Remove a run's folder, unless it is in use; gives whether it is gone.
+    """Remove a run's folder; gives whether it is gone. Raises InUse where another works on it.
 
     `may_go` is asked once nobody else can change the run any more. The folder is renamed first:
     from then on there is no such run, and what an interrupt leaves is swept later.
     """
     aside = run.path.with_name(f"{REMOVED_PREFIX}{run.id}-{secrets.token_hex(4)}")
-    with contextlib.ExitStack() as locks:
+    with contextlib.ExitStack() as stack:
         for path in lock_paths(run.path):
-            lock = filelock.FileLock(path)
-            try:
-                lock.acquire(blocking=False)
-            except filelock.Timeout:
-                return False
-            locks.callback(lock.release)
+            stack.enter_context(locks.taken(path))
+        for user in locks.users(run.path):
+            raise locks.InUse(user)
         if not may_go(run):
             return False
         run.path.rename(aside)

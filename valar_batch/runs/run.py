@@ -8,15 +8,15 @@ import platform
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import filelock
 import msgspec
 
-from valar_batch import durable
+from valar_batch import durable, locks
 from valar_batch.core.identity import FOREIGN_PREFIX
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.errors import StateError
-from valar_batch.runs.batch import BatchFolder, held, rows_writer
+from valar_batch.runs.batch import BatchFolder, rows_writer
 from valar_batch.runs.records import (
+    EXPECTED,
     FIRST_ROWS_FILE,
     OutputRecord,
     OutputRecords,
@@ -90,9 +90,15 @@ class Run:
         return sorted(int(path.name) for path in self.retries_path.iterdir() if path.name.isdigit())
 
     @contextlib.contextmanager
-    def retrying(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    def in_use(self) -> Iterator[None]:
+        """Keep what is read of the run from being removed: its rows, and the run itself."""
+        with locks.using(self.path):
+            yield
+
+    @contextlib.contextmanager
+    def retrying(self, on_wait: Callable[[str], None]) -> Iterator[None]:
         """Hold the run as the one who chooses what is sent again."""
-        with held(self.path / "retries.lock", on_wait):
+        with locks.held(self.path / "retries.lock", on_wait):
             yield
 
     @property
@@ -148,14 +154,19 @@ class Run:
         except StateError:  # only what may be overwritten is forgotten
             return []
 
-    def with_rows(self, rows: Iterator[pa.RecordBatch], record: RunRecord) -> Run:
+    def with_rows(
+        self,
+        rows: Iterator[pa.RecordBatch],
+        record: RunRecord,
+        on_wait: Callable[[str], None],
+    ) -> Run:
         """Put other rows around the same requests; gives the run as it is then.
 
         `rows` are as many as before, in the form of `draft.rows_schema`, cut anyhow. They are
         written beside the old ones and count from the moment that `run.json` names them. The old
-        ones stay for whoever reads them now, those before them go.
+        ones stay for whoever is about to read them, those before them once nobody uses the run.
         """
-        with filelock.FileLock(self.path / "rows.lock"):
+        with locks.held(self.path / "rows.lock", on_wait):
             before = Run(self.path).record.rows_file
             stem, _, number = before.removesuffix(".arrow").partition("-")
             name = f"{stem}-{int(number or 0) + 1}.arrow"
@@ -168,50 +179,48 @@ class Run:
                 durable.sync_folder(batch.path)
             record = msgspec.structs.replace(record, rows_file=name)
             write_record(self.path / "run.json", record)
-            for path in (self.path / "batches").glob("*/rows*.arrow"):
-                if path.name not in (name, before):
-                    path.unlink()
-        return Run(self.path)
+            if not locks.users(self.path):
+                for path in (self.path / "batches").glob("*/rows*.arrow"):
+                    if path.name not in (name, before):
+                        path.unlink()
+        run = Run(self.path)
+        run.record = record  # not what another process may have made of it since
+        return run
 
     @contextlib.contextmanager
-    def writing_output(self) -> Iterator[str]:
+    def writing_output(self, on_wait: Callable[[str], None]) -> Iterator[str]:
         """Write outputs one at a time; gives a mark for the temporary file that is this run's."""
         place = f"{platform.node()}:{self.path.absolute()}"
-        with filelock.FileLock(self.path / "outputs.lock"):
+        with locks.held(self.path / "outputs.lock", on_wait):
             yield hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
 
     def wrote(self, output: Path) -> bool:
         """Whether the file at `output` is one that this run wrote, unchanged since."""
-        seen = output_record(output, output, "")
-        return any(record.is_file_of(seen) for record in self.outputs())
+        stat = output.stat()
+        return any(
+            record.path == str(output.absolute())
+            and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+            for record in self.outputs()
+        )
 
-    def expect_output(self, output: Path | None, aside: Path, output_format: str) -> None:
-        """Record a file before it takes its place, so that it is never taken for a stranger's.
+    def expect_output(self, output: Path | None, output_format: str, whole: Path) -> None:
+        """Record how a file looks before it takes its place, while writing.
 
-        What this run wrote there before stays recorded, since it may still be there.
+        So it is known as this run's also where the process is killed right after that. What is
+        known of the place stays: the file there may be the one before.
         """
-        if output is not None:
-            self._record_output(output_record(output, aside, output_format), keeping=True)
+        self._write_outputs([*self.outputs(), record_of(output, output_format, whole, EXPECTED)])
 
     def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
         """Record a file that this run wrote, while writing; None is standard output.
 
         `collected` is what `collected()` gave before it was written.
         """
-        record = OutputRecord("-", output_format)
-        if output is not None:
-            record = output_record(output, output, output_format)
-        self._record_output(msgspec.structs.replace(record, collected=collected))
+        record = record_of(output, output_format, output, collected)
+        self._write_outputs([o for o in self.outputs() if o.path != record.path] + [record])
 
-    def _record_output(self, record: OutputRecord, *, keeping: bool = False) -> None:
-        kept = [other for other in self.outputs() if keeping or other.path != record.path]
-        write_record(self.path / "outputs.json", OutputRecords([*kept, record]))
-
-
-def output_record(output: Path, file: Path, output_format: str) -> OutputRecord:
-    """Say how a file looks that is an output, or becomes one."""
-    stat = file.stat()
-    return OutputRecord(str(output.absolute()), output_format, stat.st_size, stat.st_mtime_ns)
+    def _write_outputs(self, outputs: list[OutputRecord]) -> None:
+        write_record(self.path / "outputs.json", OutputRecords(outputs))
 
 
 class Pieces:
@@ -231,6 +240,16 @@ class Pieces:
             self._rest = self._rest.slice(piece.num_rows)
             count -= piece.num_rows
             yield piece
+
+
+def record_of(
+    output: Path | None, output_format: str, file: Path | None, collected: int
+) -> OutputRecord:
+    """Describe an output by the file that is there, or will be."""
+    if output is None or file is None:
+        return OutputRecord("-", output_format, collected=collected)
+    stat, place = file.stat(), str(output.absolute())
+    return OutputRecord(place, output_format, stat.st_size, stat.st_mtime_ns, collected)
 
 
 def batches_in(path: Path, rows_file: str = FIRST_ROWS_FILE) -> list[BatchFolder]:

@@ -105,6 +105,18 @@ class App:
             "/local/settings": {"POST": self._change_settings},
         }
 
+    def offer(self, path: str, handlers: dict[str, Handler]) -> None:
+        """Answer at another path, by method, those who have a key."""
+        self._at_fixed_paths[path] = handlers
+
+    def change(self, **settings: Any) -> Settings:
+        """Behave in another way from now on; what cannot be is refused."""
+        try:
+            self._settings = replace(self._settings, **settings)
+        except UsageError as error:
+            refuse(error.message, None)
+        return self._settings
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
         headers = fresh_headers()
@@ -186,7 +198,7 @@ class App:
             return await asyncio.to_thread(self._accept_batch, call, body, served)
 
     def _accept_batch(self, call: Call, body: bytearray, served: Collection[str] | None) -> Answer:
-        arrival = arrival_of(call, body)
+        arrival = self._arrival(call, body)
         batch_id = self._store.reserved(arrival)
         if batch_id is None:
             settings = self._settings
@@ -195,9 +207,15 @@ class App:
                 arrival,
                 now=self._clock(),
                 latency=self._source.latency(settings.latency),
-                failure_share=settings.failure_share,
+                odds=settings.odds,
             )
         return ok(batch_object(self._store.batch(batch_id)))
+
+    def _arrival(self, call: Call, body: bytearray) -> Arrival:
+        """Give what idempotency goes by."""
+        digest = hashlib.sha256(body).digest()
+        since = self._clock() - self._settings.reservation_seconds
+        return Arrival(call.api_key, call.scope["path"], digest, call.idempotency_key, since)
 
     async def _create_response(self, call: Call) -> Answer:
         request = await self._accepted(call, await call.body())
@@ -226,7 +244,7 @@ class App:
             return
         if math.isfinite(request.due):
             settled = self._store.single(request.id, request.due)
-        if not math.isfinite(request.due) or settled.status == "failed":
+        if not math.isfinite(request.due) or settled.status != "completed":
             settled = await self._settled(request)
         whole = chunks(answered(settled), request.id, with_usage=with_usage)
         async for chunk in paced(whole, settled.due - self._clock()):
@@ -239,7 +257,7 @@ class App:
 
     def _accept_single(self, call: Call, body: bytearray, served: Collection[str] | None) -> str:
         """Write a single request down, if nothing is wrong with it, and give its id."""
-        arrival = arrival_of(call, body)
+        arrival = self._arrival(call, body)
         record_id = self._store.reserved(arrival)
         if record_id is not None:
             return record_id
@@ -250,7 +268,7 @@ class App:
             arrival,
             now=self._clock(),
             latency=self._source.latency(settings.latency),
-            failure_share=settings.failure_share,
+            odds=settings.odds,
             begun=arrival.endpoint == CHAT and wants_stream(ANY_OBJECT.decode(body)),
         )
 
@@ -277,18 +295,8 @@ class App:
     async def _change_settings(self, call: Call) -> Answer:
         change = decode(SETTINGS_CHANGE, await call.body(), None)
         named = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not None}
-        try:
-            self._settings = replace(self._settings, **named)
-        except UsageError as error:
-            refuse(error.message, None)
-        settings = self._settings
+        settings = self.change(**named)
         return ok({"latency": settings.latency, "failure_share": settings.failure_share})
-
-
-def arrival_of(call: Call, body: bytearray) -> Arrival:
-    """Give what idempotency goes by."""
-    digest = hashlib.sha256(body).digest()
-    return Arrival(call.api_key, call.scope["path"], digest, call.idempotency_key)
 
 
 def batch_object(batch: Batch) -> dict[str, Any]:

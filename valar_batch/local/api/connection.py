@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 65_536
 """Bytes of a request's line and headers."""
+TRANSPORT = "transport"
+"""The extension of an ASGI scope, and its key, under which the connection's transport is."""
 HEAD_PATIENCE = 30.0
 """Seconds for a request's line and headers to arrive."""
 
@@ -40,8 +42,9 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Begin a request; who makes faults on purpose gets hold of the connection itself."""
         super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {TRANSPORT: self.transport}}
         if self._deadline is None:
             self._expect_head()
 

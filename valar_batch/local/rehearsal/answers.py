@@ -39,6 +39,12 @@ ECHOED: Mapping[str, Any] = {
 }
 """The settings that a response object repeats, each with its default."""
 
+UNANSWERED: Mapping[str, tuple[str, str]] = {
+    "failed": ("fail, as a share of them should", "rehearsal_failure"),
+    "cancelled": ("be cancelled, as a share of them should", "rehearsal_cancelled"),
+}
+"""By the status of what has ended without an answer, the end of its message, and its code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -57,10 +63,11 @@ class Answer:
 def response_object(
     params: Mapping[str, Any], params_hash: bytes, *, response_id: str, created_at: int, status: str
 ) -> dict[str, Any]:
-    """Give the response object of a request that is queued, in_progress, completed or failed.
+    """Give the response object of a request.
 
-    `params` have passed validation; `created_at` is Unix time in seconds. Only a completed
-    response has an output and a usage that is not zero.
+    Its `status` is queued, in_progress, completed, failed or cancelled. `params` have passed
+    validation; `created_at` is Unix time in seconds. Only a completed response has an output and a
+    usage that is not zero.
     """
     output = error = incomplete = None
     spent = usage(0, 0, 0, 0)
@@ -70,11 +77,9 @@ def response_object(
         incomplete = {"reason": "max_output_tokens"} if answer.cut else None
         tokens = input_tokens(params["input"])
         spent = usage(tokens, cached_tokens(tokens, params_hash), *output_tokens(answer))
-    elif status == "failed":
-        error = {
-            "message": f"{MARK}this request was drawn to fail, as a share of them should",
-            "code": "rehearsal_failure",
-        }
+    elif status in UNANSWERED:
+        message, code = UNANSWERED[status]
+        error = {"message": f"{MARK}this request was drawn to {message}", "code": code}
     settings = {
         name: default if params.get(name) is None else params[name]
         for name, default in ECHOED.items()

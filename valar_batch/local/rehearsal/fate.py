@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import NamedTuple
 
 SOONEST, LATEST = 0.2, 2.0
 """The spread of settling, in multiples of the mean."""
@@ -13,9 +14,23 @@ QUEUED_SHARE = 0.2
 """The share of its time that a request is queued; then it is in progress."""
 
 
-def fails(params_hash: bytes, failure_share: float) -> bool:
-    """Whether a request is among the `failure_share` (0 to 1) of requests that fail."""
-    return int.from_bytes(params_hash[:8]) < failure_share * 2**64
+COMPLETES, FAILS, IS_CANCELLED = range(3)
+"""How a request ends."""
+
+
+class Odds(NamedTuple):
+    """The shares of requests, 0 to 1 together, that do not complete."""
+
+    failed: float = 0.0
+    cancelled: float = 0.0
+
+
+def fate(params_hash: bytes, odds: Odds) -> int:
+    """Draw how a request ends; what fails under some odds fails under higher ones, too."""
+    draw = int.from_bytes(params_hash[:8])
+    if draw < odds.failed * 2**64:
+        return FAILS
+    return IS_CANCELLED if draw < (odds.failed + odds.cancelled) * 2**64 else COMPLETES
 
 
 def settling_delay(params_hash: bytes, position: int, latency: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from valar_batch.core.outcome import error_text
-from valar_batch.core.statuses import Status
+from valar_batch.core.statuses import TERMINAL, Status
 from valar_batch.errors import ServerFault
 from valar_batch.local.refusals import refused
 from valar_batch.local.rehearsal.answers import response_object
@@ -37,10 +37,10 @@ class NewBatch:
 class StoredRequest(NamedTuple):
     """A request, with its `status` at the time of asking.
 
-    The status is queued, in_progress, completed or failed. `id` is what its answer is known by,
-    `endpoint` where it came in (that of items is `/v1/responses`). `created` and `due`, when it
-    settles, are Unix time in seconds; `due` is infinite while nobody knows. `answer` is JSON that
-    came from elsewhere; without it, the answer is a rehearsal.
+    The status is queued, in_progress, completed, failed or cancelled. `id` is what its answer is
+    known by, `endpoint` where it came in (that of items is `/v1/responses`). `created` and `due`,
+    when it settles, are Unix time in seconds; `due` is infinite while nobody knows. `answer` is
+    JSON that came from elsewhere; without it, the answer is a rehearsal.
     """
 
     id: str
@@ -55,7 +55,7 @@ class StoredRequest(NamedTuple):
     @property
     def is_settled(self) -> bool:
         """Whether it is finished, well or not."""
-        return self.status in ("completed", "failed")
+        return self.status in TERMINAL
 
 
 class Unsettled(NamedTuple):
@@ -89,9 +89,9 @@ def answered(request: StoredRequest) -> dict[str, Any]:
     failed inference is a fault of the server, or the refusal that the answer from elsewhere was.
     """
     response: dict[str, Any] = ANY_OBJECT.decode(response_json(request))
-    if request.status == "failed":
+    if request.status != "completed":
         error = response["error"]
-        message = error_text(error, Status.FAILED) or ""
+        message = error_text(error, Status(request.status)) or ""
         if error.get("code") in OF_THE_REQUEST:
             raise refused(message, None)
         raise ServerFault(message, status=500, type="api_error")

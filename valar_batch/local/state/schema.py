@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """What `user_version` says of a file with these tables."""
 
 TABLES = """
@@ -22,7 +22,7 @@ CREATE INDEX batches_by_body ON batches (body_sha256);
 
 -- `wait` and `delay` are seconds from creation until a request begins and until it settles;
 -- infinite where that is not known yet. `answer` is what is given as it is, once settled; without
--- one, the answer is a rehearsal.
+-- one, the answer is a rehearsal. `fails` is 0, 1 for what fails, or 2 for what is cancelled.
 CREATE TABLE requests (
     position INTEGER PRIMARY KEY,  -- over all batches; without gaps within one
     batch INTEGER NOT NULL,
@@ -72,17 +72,19 @@ CREATE TABLE callbacks (
     tries INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX callbacks_by_due ON callbacks (due);
+"""
 
+VIEWS = """
 -- `begins` and `due` are when a request begins and settles, and `fate` what it then is.
 CREATE VIEW items AS
 SELECT id AS batch_id, position, first, custom_id, params, params_hash, created, answer,
        created + wait AS begins, created + delay AS due,
-       iif(fails, 'failed', 'completed') AS fate
+       CASE fails WHEN 0 THEN 'completed' WHEN 1 THEN 'failed' ELSE 'cancelled' END AS fate
 FROM batches JOIN requests ON batch = number;
 CREATE VIEW singles AS
 SELECT id, endpoint, params, params_hash, created, answer,
        created + wait AS begins, created + delay AS due,
-       iif(fails, 'failed', 'completed') AS fate
+       CASE fails WHEN 0 THEN 'completed' WHEN 1 THEN 'failed' ELSE 'cancelled' END AS fate
 FROM responses;
 
 -- A single request has no custom_id.
@@ -95,7 +97,7 @@ FROM (
 )
 GROUP BY custom_id, params_hash;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 """
 
 CHANGES = """
@@ -107,12 +109,17 @@ ALTER TABLE responses ADD COLUMN endpoint TEXT NOT NULL DEFAULT '/v1/responses';
 ALTER TABLE responses ADD COLUMN wait REAL NOT NULL DEFAULT 0;
 ALTER TABLE responses ADD COLUMN answer BLOB;
 DROP INDEX requests_by_id;
+"""
+DROP_VIEWS = """
 DROP VIEW items;
 DROP VIEW singles;
 DROP VIEW executed;
 """
 
-SCHEMA = f"BEGIN IMMEDIATE;{TABLES}{ADDITIONS}COMMIT;"
+SCHEMA = f"BEGIN IMMEDIATE;{TABLES}{ADDITIONS}{VIEWS}COMMIT;"
 """Makes the tables of a new file."""
-UPGRADES = {1: f"BEGIN IMMEDIATE;{CHANGES}{ADDITIONS}COMMIT;"}
+UPGRADES = {
+    1: f"BEGIN IMMEDIATE;{CHANGES}{DROP_VIEWS}{ADDITIONS}{VIEWS}COMMIT;",
+    2: f"BEGIN IMMEDIATE;{DROP_VIEWS}{VIEWS}COMMIT;",
+}
 """By the version of a file, what brings it to the next."""

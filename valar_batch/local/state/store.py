@@ -25,7 +25,7 @@ from valar_batch.local.ids import (
     item_response_id,
 )
 from valar_batch.local.refusals import not_found, refuse
-from valar_batch.local.rehearsal.fate import QUEUED_SHARE, fails, settling_delay
+from valar_batch.local.rehearsal.fate import QUEUED_SHARE, fate, settling_delay
 from valar_batch.local.state.bells import Bells
 from valar_batch.local.state.callbacks import owe_for_items, owe_for_single, set_due, webhook_of
 from valar_batch.local.state.database import Database
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from valar_batch.local.rehearsal.fate import Odds
     from valar_batch.local.state.idempotency import Arrival
     from valar_batch.local.state.records import NewBatch, Request
 
@@ -127,7 +128,7 @@ class Store(Database):
         *,
         now: float,
         latency: float,
-        failure_share: float,
+        odds: Odds,
     ) -> str:
         """Write a batch down and give its id, or that of the batch which the same POST made.
 
@@ -155,9 +156,9 @@ class Store(Database):
                 "(position, batch, custom_id, wait, delay, fails, params_hash, params) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (first + place, number, request.custom_id, *fate, request.params)
-                    for place, (request, fate) in enumerate(
-                        with_fates(batch.requests, latency, failure_share)
+                    (first + place, number, request.custom_id, *drawn, request.params)
+                    for place, (request, drawn) in enumerate(
+                        with_fates(batch.requests, latency, odds)
                     )
                 ),
             )
@@ -182,7 +183,7 @@ class Store(Database):
         *,
         now: float,
         latency: float,
-        failure_share: float,
+        odds: Odds,
         begun: bool = False,
     ) -> str:
         """Write a single request down and give its id, or that of the same POST before.
@@ -200,12 +201,12 @@ class Store(Database):
             record = derived_id(PREFIXES[arrival.endpoint], digest, before)
             delay = settling_delay(digest, 0, latency)
             wait = 0.0 if begun else delay * QUEUED_SHARE
-            fate = (wait, delay, fails(digest, failure_share), digest)
+            drawn = (wait, delay, fate(digest, odds), digest)
             connection.execute(
                 "INSERT INTO responses "
                 "(id, endpoint, created, wait, delay, fails, params_hash, params) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (record, arrival.endpoint, now, *fate, params),
+                (record, arrival.endpoint, now, *drawn, params),
             )
             if arrival.endpoint == RESPONSES and webhook_of(params):
                 owe_for_single(connection, record)
@@ -336,10 +337,10 @@ class Store(Database):
 
 
 def with_fates(
-    requests: Iterable[Request], latency: float, failure_share: float
-) -> Iterator[tuple[Request, tuple[float, float, bool, bytes]]]:
-    """Draw when each request begins and settles, and whether it fails; and give its hash."""
+    requests: Iterable[Request], latency: float, odds: Odds
+) -> Iterator[tuple[Request, tuple[float, float, int, bytes]]]:
+    """Draw when each request begins and settles, and how it ends; and give its hash."""
     for place, request in enumerate(requests):
         digest = params_hash(request.params)
         delay = settling_delay(digest, place, latency)
-        yield request, (delay * QUEUED_SHARE, delay, fails(digest, failure_share), digest)
+        yield request, (delay * QUEUED_SHARE, delay, fate(digest, odds), digest)

@@ -144,7 +144,9 @@ class Link:
         )
         if isinstance(error, RateLimited):
             error.retry_after = parse_retry_after(
-                answer.headers.get("Retry-After"), now=time.time()
+                answer.headers.get("Retry-After"),
+                date=answer.headers.get("Date"),
+                now=time.time(),
             )
         raise error
 
