@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +73,7 @@ class Cli:
 
     def elsewhere(self, home: Path, **environment: str) -> Cli:
         """Give the same command line with another home, key or setting."""
-        return Cli(home, {**self.environment, **environment}, self.started)
+        return replace(self, home=home, environment={**self.environment, **environment})
 
 
 @dataclass

@@ -63,14 +63,14 @@ def replacing(
     *,
     mark: str | None = None,
     beside: Path | None = None,
-    ready: Callable[[Path], None] = lambda _: None,
+    on_whole: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[Path]:
     """Give a temporary path beside `path`; on a clean exit it becomes `path`, else it is removed.
 
     Its name is random, so that two processes never share it; a caller that holds a lock gives a
     `mark` of its own instead, and so overwrites what a killed predecessor left. `beside` is another
-    path of the same file system to put it beside. `ready` is told the file when it is complete, and
-    has not taken its place.
+    path of the same file system to put it beside. `on_whole` is told the temporary path once all of
+    it is on the disk, before it becomes `path`.
     """
     name = path.name if beside is None else f"{beside.name}.{path.name}"
     name = os.fsencode(name)[:NAME_BYTES].decode(errors="ignore")
@@ -78,7 +78,7 @@ def replacing(
     try:
         yield aside
         sync_file(aside)
-        ready(aside)
+        on_whole(aside)
         aside.replace(path)
         sync_folder(path.parent)
     except OSError as error:

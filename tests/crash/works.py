@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS, BATCH = 120, 30
+LOCK = re.compile(r"lock(\.holder)?$")
 OUTPUTS = ("out.jsonl", "out.parquet", "parts/", "out.csv", "out.arrow")
 
 
@@ -78,5 +80,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def names(folder: Path) -> list[str]:
-    """Name everything below a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    """Name everything below a folder; not the locks, of which those of the dead mean nothing."""
+    paths = (path for path in folder.rglob("*") if not LOCK.search(path.name))
+    return sorted(str(path.relative_to(folder)) for path in paths)

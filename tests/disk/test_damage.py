@@ -169,7 +169,7 @@ def test_each_file(world, name, damage) -> None:
     assert world.served.executions() == world.executed
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FILES), st.sampled_from(["cut", "flip"]), st.integers(0, 1 << 24))
 def test_any_byte(world, name, how, place) -> None:
     """Cut at any byte or with any bit turned, a file gives the exact output, or is named."""
@@ -266,16 +266,9 @@ def test_an_older_version(world) -> None:
     assert world.served.executions() == world.executed
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("runs/RUN/run.json", "missing"),
-        ("runs/RUN/batches/00001/rows.arrow", "flipped"),
-    ],
-)
-def test_the_real_command(world, name, damage) -> None:
+def test_the_real_command(world) -> None:
     """The command as a process: each ends in order, with one of our errors."""
-    world.damaged(name, DAMAGES[damage])
+    world.damaged("runs/RUN/batches/00001/rows.arrow", DAMAGES["flipped"])
     cli = Cli(world.home, world.environment)
     out = world.folder / "real.jsonl"
     for command in (

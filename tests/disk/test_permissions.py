@@ -70,16 +70,18 @@ def test_a_home_that_cannot_be(mortal, place, valar) -> None:
         (place / name).mkdir()
         (place / name).chmod(mode)
     own(place)
-    for name in ("file", "file/home", "closed/home", "made"):
+    (place / "theirs").mkdir()
+    (place / "theirs").chmod(0o777)
+    theirs = ("theirs",) if os.getuid() == 0 else ()
+    for name in ("file", "file/home", "closed/home", "made", *theirs):
         home = place / name
         cli = replace(mortal, home=home)
         said = refused(cli("submit", path, *RECIPE, code=None))
         assert said.startswith(f"error: the home folder {home} cannot be used: ")
-        assert "Traceback" not in cli("list", code=None).err
     assert valar.executions()["total"] == 0
 
 
-@pytest.mark.parametrize("name", ["run.json", "batches/00000/rows.arrow", "."])
+@pytest.mark.parametrize("name", ["run.json", "batches/00000/rows.arrow"])
 def test_what_may_not_be_read(mortal, place, valar, name) -> None:
     """It is named, with the way to read it again, and no other run stops for it."""
     path, out = write_rows(place / "in.jsonl", 3), place / "out.jsonl"

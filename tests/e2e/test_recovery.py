@@ -141,6 +141,15 @@ def test_again_after_its_folder_was_lost(path, cli, valar) -> None:
     assert valar.executions()["total"] == 70
 
 
+def test_a_lost_generation(path, tmp_path, cli, valar) -> None:
+    """A second generation whose folder is gone is taken up again, also where the first is here."""
+    cli("run", path, *RECIPE, "--to", tmp_path / "1.jsonl")
+    run = cli("submit", path, *RECIPE, "--again").out.strip()
+    shutil.rmtree(cli.home / "runs" / run)
+    assert cli("submit", path, *RECIPE, "--again").out.strip() == run
+    assert valar.executions()["total"] == 70
+
+
 def test_an_edited_input_stops_before_paying(path, cli, valar) -> None:
     """A run that is not all sent, and an input that has changed: the user decides."""
     run = cli("submit", path, *RECIPE).out.strip()

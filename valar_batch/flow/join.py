@@ -128,7 +128,7 @@ class Join:
                     layout,
                     provenance=provenance_of(run),
                     mark=mark,
-                    ready=lambda aside: run.expect_output(target.path, aside, target.format),
+                    on_whole=lambda whole: run.expect_output(target.path, target.format, whole),
                 ) as writer:
                     for batch in run.batches:
                         self._write_batch(batch, writer, found.of_batch(batch))

@@ -92,9 +92,9 @@ def place(
         return known[-1], False
     run_id = RunId(prepared.digest)
     if again:
-        newest = max(known[-1].record.generation if known else 1, newest_remote(run_id, valar))
-        is_lost = not known and newest > 1
-        run_id = run_id.next(newest if is_lost else newest + 1)
+        here = known[-1].record.generation if known else 1
+        newest = newest_remote(run_id, valar)
+        run_id = run_id.next(newest if newest > here else here + 1)
     else:
         refuse_changed(prepared, home)
     return commit(prepared, draft, run_id), True

@@ -52,13 +52,14 @@ def open_output(
     provenance: Mapping[str, str],
     mark: str | None = None,
     beside: Path | None = None,
-    ready: Callable[[Path], None] = lambda _: None,
+    on_whole: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[Writer]:
     """Open an output: a file, or the standard output.
 
     `provenance` goes into the metadata of Parquet and Arrow, under `valar_batch.`. A file takes its
     place once it is complete and on the disk; after an error, whatever was there before is
-    untouched. `mark`, `beside` and `ready` are those of `durable.replacing`.
+    untouched. `mark` and `beside` say where it is until then, and `on_whole` is told when it is
+    whole, as in `durable.replacing`.
     """
     with contextlib.ExitStack() as stack:
         if target.path is None:
@@ -66,7 +67,7 @@ def open_output(
             stack.callback(stream.flush)
         else:
             aside = stack.enter_context(
-                replacing(target.path, mark=mark, beside=beside, ready=ready)
+                replacing(target.path, mark=mark, beside=beside, on_whole=on_whole)
             )
             stream = stack.enter_context(aside.open("wb"))
         writer = WRITERS[target.format](stack, stream, layout, target, provenance)

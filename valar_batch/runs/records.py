@@ -198,10 +198,6 @@ class OutputRecord(msgspec.Struct, frozen=True):
     mtime_ns: int = 0
     collected: int = 0
 
-    def is_file_of(self, other: OutputRecord) -> bool:
-        """Whether both are about the same file, unchanged."""
-        return (self.path, self.size, self.mtime_ns) == (other.path, other.size, other.mtime_ns)
-
 
 class OutputRecords(msgspec.Struct, frozen=True):
     """`outputs.json`."""

@@ -196,36 +196,31 @@ class Run:
 
     def wrote(self, output: Path) -> bool:
         """Whether the file at `output` is one that this run wrote, unchanged since."""
-        seen = output_record(output, output, "")
-        return any(record.is_file_of(seen) for record in self.outputs())
+        stat = output.stat()
+        return any(
+            record.path == str(output.absolute())
+            and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+            for record in self.outputs()
+        )
 
-    def expect_output(self, output: Path | None, aside: Path, output_format: str) -> None:
-        """Record a file before it takes its place, so that it is never taken for a stranger's.
+    def expect_output(self, output: Path | None, output_format: str, whole: Path) -> None:
+        """Record how a file looks before it takes its place, while writing.
 
-        What this run wrote there before stays recorded, since it may still be there.
+        So it is known as this run's also where the process is killed right after that. What is
+        known of the place stays: the file there may be the one before.
         """
-        if output is not None:
-            self._record_output(output_record(output, aside, output_format), keeping=True)
+        self._write_outputs([*self.outputs(), record_of(output, output_format, whole, EXPECTED)])
 
     def add_output(self, output: Path | None, output_format: str, collected: int) -> None:
         """Record a file that this run wrote, while writing; None is standard output.
 
         `collected` is what `collected()` gave before it was written.
         """
-        record = OutputRecord("-", output_format)
-        if output is not None:
-            record = output_record(output, output, output_format)
-        self._record_output(msgspec.structs.replace(record, collected=collected))
+        record = record_of(output, output_format, output, collected)
+        self._write_outputs([o for o in self.outputs() if o.path != record.path] + [record])
 
-    def _record_output(self, record: OutputRecord, *, keeping: bool = False) -> None:
-        kept = [other for other in self.outputs() if keeping or other.path != record.path]
-        write_record(self.path / "outputs.json", OutputRecords([*kept, record]))
-
-
-def output_record(output: Path, file: Path, output_format: str) -> OutputRecord:
-    """Say how a file looks that is an output, or becomes one."""
-    stat, place = file.stat(), str(output.absolute())
-    return OutputRecord(place, output_format, stat.st_size, stat.st_mtime_ns, EXPECTED)
+    def _write_outputs(self, outputs: list[OutputRecord]) -> None:
+        write_record(self.path / "outputs.json", OutputRecords(outputs))
 
 
 class Pieces:
@@ -245,6 +240,16 @@ class Pieces:
             self._rest = self._rest.slice(piece.num_rows)
             count -= piece.num_rows
             yield piece
+
+
+def record_of(
+    output: Path | None, output_format: str, file: Path | None, collected: int
+) -> OutputRecord:
+    """Describe an output by the file that is there, or will be."""
+    if output is None or file is None:
+        return OutputRecord("-", output_format, collected=collected)
+    stat, place = file.stat(), str(output.absolute())
+    return OutputRecord(place, output_format, stat.st_size, stat.st_mtime_ns, collected)
 
 
 def batches_in(path: Path, rows_file: str = FIRST_ROWS_FILE) -> list[BatchFolder]:
