@@ -139,8 +139,8 @@ def next_poll_delay(
 
     Later while nothing moves; while requests settle, about when a tenth of those left will have;
     never so often that polling, which took `seconds`, is more than its share, though one slow
-    answer makes it no more than thrice as rare. A minute is always enough to wait, and after hours the
-    same share of them, up to five minutes.
+    answer makes it no more than thrice as rare. A minute is always enough to wait, and after
+    hours the same share of them, up to five minutes.
     """
     price = min(seconds / POLL_SHARE, interval * POLL_GROWTH)
     if moved == 0:
