@@ -41,7 +41,7 @@ class Abandoned(Exception):
 @contextlib.contextmanager
 def taken(path: Path) -> Iterator[None]:
     """Hold a lock, or raise InUse at once."""
-    lock = filelock.FileLock(path)
+    lock = filelock.FileLock(path, mode=0o600)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
@@ -49,6 +49,7 @@ def taken(path: Path) -> Iterator[None]:
     name = _name_file(path)
     try:
         with contextlib.suppress(OSError):
+            name.touch(mode=0o600)
             name.write_bytes(_own_name())
         yield
     finally:
