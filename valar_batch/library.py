@@ -177,8 +177,7 @@ def fetch(
         stack.enter_context(the_run.in_use())
         check_apart(target, the_run.record.input.place, options.get("input"))
         check_output(target, [the_run], overwrite=bool(options.get("overwrite")))
-        given = options.get("input")
-        path = None if given is None else os.fspath(given)
+        path = None if (given := options.get("input")) is None else os.fspath(given)
         rows = rows_given(the_run, path, options.get("id"), options.get("input_format"))
         if rows is not None:
             shown = stack.enter_context(with_input(the_run, rows, open_home(), report))
