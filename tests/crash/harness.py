@@ -79,6 +79,7 @@ class Stage:
             attempt = Attempt(self, work, folder / "calm-home")
             attempt.begin()
             attempt.repeat()
+            self.steps = attempt.steps()
             attempt.finish()
             self._right[work.name] = attempt.outcome()
             attempt.remove()
@@ -111,19 +112,19 @@ class Stage:
             self._judge()
             self.valar.stop()
 
-    def measure(self) -> tuple[float, list[str]]:
-        """Give the seconds that the command takes where only faults disturb it, and its steps."""
+    def measure(self) -> float:
+        """Give the seconds that the command takes where only faults disturb it."""
         self.fresh()
         attempt = Attempt(self, self.works[0], self.folder / "home-0")
         attempt.begin()
         began = time.monotonic()
         attempt.repeat()
-        seconds, steps = time.monotonic() - began, attempt.steps()
+        seconds = time.monotonic() - began
         attempt.finish()
         self.check(attempt)
         attempt.remove()
         self.valar.stop()
-        return seconds, steps
+        return seconds
 
     def check(self, attempt: Attempt, *, same_home: bool = True, same_folder: bool = True) -> None:
         """Compare an attempt with the calm one: its output byte by byte, and what is in its home.

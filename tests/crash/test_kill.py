@@ -15,10 +15,10 @@ from tests.crash.works import COURSES
 @pytest.mark.parametrize("course", COURSES)
 def test_kill(stages, course) -> None:
     """At moments spread evenly over its life, and at random ones; now and then Valar, too."""
-    stage = stages(course, works=3)
-    seconds, _ = stage.measure()
+    stage = stages(course, works=2)
+    seconds = stage.measure()
     numbers = count(1)
-    for attempt in stage.attempts(kills(8, 0.12)):
+    for attempt in stage.attempts(kills(6, 0.12)):
         attempt.begin()
         for number in (next(numbers) for _ in range(KILLS_EACH)):
             share = stage.random.random() if number % 2 else GOLDEN * number % 1
@@ -91,15 +91,13 @@ STEPS = MappingProxyType(
 def test_kill_at_a_step(stages, course) -> None:
     """Just before each step that matters; in a long run, just before each step that there is."""
     stage = stages(course, works=2)
-    _, steps = stage.measure()
     named = iter(STEPS[course].values())
     numbers = count(1)
     for attempt in stage.attempts(kills(6, 0.085)):
         attempt.begin()
         moments = next(named, None)
-        for moment in moments or (
-            Before("", 1 + int(GOLDEN * next(numbers) % 1 * len(steps))) for _ in range(KILLS_EACH)
-        ):
+        spread = (int(GOLDEN * next(numbers) % 1 * len(stage.steps)) for _ in range(KILLS_EACH))
+        for moment in moments or (Before("", 1 + step) for step in spread):
             if not attempt.kill(moment):
                 assert moments is None, f"{moment} did not come"
                 break
@@ -112,7 +110,7 @@ def test_kill_at_a_step(stages, course) -> None:
 def test_kill_valar(stages) -> None:
     """Valar itself is killed and started again under a run: the run goes on."""
     stage = stages("run", works=2)
-    seconds, _ = stage.measure()
+    seconds = stage.measure()
     for attempt in stage.attempts(kills(2, 0.01), "servers"):
         process = attempt.cli.start(*attempt.killed)
         time.sleep(stage.random.random() * seconds)
