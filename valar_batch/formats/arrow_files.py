@@ -133,7 +133,7 @@ class ArrowFiles(ColumnarFiles):
             )
             raise InputError(f"{source.name}: Feather version 1 is not read", hint=hint)
         is_file = source.begins_with(ARROW_FILE)
-        if not opens_again(source):
+        if source.path is None or not opens_again(source):
             stream = source.stream()
             files.callback(source.close)
             if not stream.peek(1):
