@@ -49,7 +49,7 @@ class ColumnarFiles(ABC):
     nulls_are_absent = True
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self._single = sources[0] if len(sources) == 1 else None
+        self._single = None if opens_again(sources[0]) else sources[0]  # a pipe is read once
         self._stack = contextlib.ExitStack()
         schemas = []
         for source in sources:
@@ -133,7 +133,7 @@ class ArrowFiles(ColumnarFiles):
             )
             raise InputError(f"{source.name}: Feather version 1 is not read", hint=hint)
         is_file = source.begins_with(ARROW_FILE)
-        if source.path is None or not source.path.is_file():
+        if source.path is None or not opens_again(source):
             stream = source.stream()
             files.callback(source.close)
             if not stream.peek(1):
@@ -164,6 +164,11 @@ class ArrowFiles(ColumnarFiles):
             end = (end + block)[-len(ARROW_FILE) :]
         if is_file and end != ARROW_FILE:
             raise self._damaged(source, EOFError("it is cut off"))
+
+
+def opens_again(source: Source) -> bool:
+    """Whether a source can be opened again."""
+    return source.path is not None and source.path.is_file()
 
 
 def path_of(source: Source, name: str) -> Path:
