@@ -240,6 +240,7 @@ def test_a_call_that_hears_nothing(make_cli) -> None:
     process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE)
     cli.started.append(process)
     assert process.stdout.readline() == b"deaf\n"
+    time.sleep(0.5)  # until it sleeps: on the way there Python itself would hear of the signal
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)

@@ -145,7 +145,7 @@ def test_a_server_that_repeats_the_key(tmp_path, make_cli, refusing, code) -> No
     path.write_text("a\n" + "x\n" * 6)
     telling = Telling(refusing)
     url = f"http://127.0.0.1:{telling.server.server_port}/v1"
-    cli = make_cli(VALAR_BASE_URL=url, VALAR_API_KEY=KEY, VALAR_BATCH_MISSING_AFTER="0")
+    cli = make_cli(VALAR_BASE_URL=url, VALAR_API_KEY=KEY, VALAR_BATCH_MISSING_AFTER="0.5")
     with contextlib.closing(telling):
         done = cli("run", path, *RECIPE[:4], "--to", tmp_path / "out.jsonl", code=code)
     assert "no: [key]" in done.err

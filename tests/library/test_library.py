@@ -279,7 +279,7 @@ def test_an_interrupt(tickets, target) -> None:
 
 def test_every_option_of_the_commands(home) -> None:
     """What a command takes, its function takes under the same name, with the same default."""
-    screen = {"help", "watch", "quiet", "json", "progress", "to", "no_wait"}
+    screen = {"help", "watch", "quiet", "json", "progress", "to", "no_wait", "timeout"}
     python = {"to", "run", "wait", "api_key", "reporter", "progress"}
     for name in ("submit", "run", "fetch", "status"):
         command = typer.main.get_command(app).commands[name]

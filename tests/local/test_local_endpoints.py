@@ -343,7 +343,7 @@ def test_every_answer_has_a_request_id(server, params):
 
 
 def test_a_fault_of_its_own_is_a_500_in_the_envelope(start, tmp_path):
-    """Whatever breaks inside is told in the envelope, without the inside, and logged."""
+    """Whatever breaks inside is told in the envelope, of the database what it said, and logged."""
     server = start()
     with closing(sqlite3.connect(tmp_path / "state.sqlite")) as connection:
         connection.execute("DROP TABLE batches")
@@ -351,7 +351,7 @@ def test_a_fault_of_its_own_is_a_500_in_the_envelope(start, tmp_path):
     assert reply.error == (
         500,
         {
-            "message": "the local Valar failed: its log says more",
+            "message": "the local Valar failed: no such table: batches: its log says more",
             "type": "api_error",
             "param": None,
             "code": None,

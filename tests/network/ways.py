@@ -180,9 +180,10 @@ class Relay(Way):
 
     def _answer_fault(self, talk: Talk) -> bool:
         """Answer with the page of this moment, if there is one."""
-        if not isinstance(self.fault, bytes) or not talk.client.recv(65536):
+        fault = self.fault
+        if not isinstance(fault, bytes) or not talk.client.recv(65536):
             return False
-        talk.client.sendall(self.fault)
+        talk.client.sendall(fault)
         return True
 
     def _pass_on(self, talk: Talk) -> bool:

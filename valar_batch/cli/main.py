@@ -109,7 +109,6 @@ def main() -> None:
     """Run the command line and exit; see `__main__` for signals."""
     # httpx's own command line, which would load rich, pygments and click.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
-    replace_closed_streams()
     raise_file_limit()
     app()
 
@@ -151,27 +150,6 @@ def raise_file_limit() -> None:
 
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-
-
-def replace_closed_streams() -> None:
-    """Give a stream that was closed by the shell (`>&-`) a place of its own.
-
-    Else a file that is opened later would stand where the others write. What was to be data fails
-    as it does where a pipe is closed.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    if sys.stdin is None:
-        sys.stdin = os.fdopen(0)
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w")
-    if sys.stdout is None:
-        reader, writer = os.pipe()
-        os.close(reader)
-        sys.stdout = os.fdopen(writer, "w")
 
 
 def discard_stdout() -> None:

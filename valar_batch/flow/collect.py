@@ -39,9 +39,10 @@ TICK = 0.2
 ENOUGH_QUEUED = 50_000
 """While so many results wait to be fetched, finding more of them can wait."""
 ASK_AGAIN_AT_MOST = 15.0
-WELL_SHARE = 0.15
-"""Valar counts as well while a call of any kind succeeded within this share of `missing_after`.
-After that it is polled, where results fail, to tell a fault of theirs from an outage."""
+WELL_SHARE, WELL_AT_LEAST = 0.15, 2.0
+"""Valar counts as well while a call of any kind succeeded within this share of `missing_after`, or
+within so many seconds. After that it is polled, where results fail, to tell a fault of theirs from
+an outage."""
 SAID_AFTER = 5.0
 """Seconds for which fetching may fail before the user is told."""
 
@@ -258,7 +259,7 @@ class Collector:
         return True
 
     def _is_well(self) -> bool:
-        return awake() - self._well_at < WELL_SHARE * self._pace.missing_after
+        return awake() - self._well_at < max(WELL_AT_LEAST, WELL_SHARE * self._pace.missing_after)
 
     def _failed(self, key: Key, error: ApiError) -> None:
         key.watched.states[key.position] = MISSING
