@@ -201,6 +201,7 @@ class Attempt:
         if isinstance(moment, Before):
             at = f"{moment.number} {moment.pattern}"
         self._count_restart()
+        Path(self.cli.environment["CRASH_STEPS"]).unlink(missing_ok=True)
         process = self.cli.elsewhere(self.cli.home, CRASH_AT=at).start(*self.killed)
         if isinstance(moment, After):
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -250,8 +251,9 @@ class Attempt:
         return path
 
     def steps(self) -> list[str]:
-        """The steps of the command that was started last."""
-        return Path(self.cli.environment["CRASH_STEPS"]).read_text().splitlines()
+        """Give the steps of the command that was started last; of one killed at birth, none."""
+        listing = Path(self.cli.environment["CRASH_STEPS"])
+        return listing.read_text().splitlines() if listing.exists() else []
 
     def story(self) -> str:
         """Say when it was killed."""

@@ -93,7 +93,7 @@ def test_kill_at_a_step(stages, course) -> None:
     stage = stages(course, works=2)
     named = iter(STEPS[course].values())
     numbers = count(1)
-    for attempt in stage.attempts(kills(6, 0.085)):
+    for attempt in stage.attempts(kills(6, 0.09)):
         attempt.begin()
         moments = next(named, None)
         spread = (int(GOLDEN * next(numbers) % 1 * len(stage.steps)) for _ in range(KILLS_EACH))
