@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from tests.conftest import COMMAND, MODEL, Served, environment
-from tests.e2e.odd_valar import IDS, OddValar, response
+from tests.conftest import COMMAND, MODEL, environment
+from tests.e2e.odd_valar import IDS, response
 
 OUTPUTS = ("jsonl", "csv", "tsv", "parquet", "arrow")
 ARGUMENTS = ("--model", MODEL)
@@ -241,19 +241,6 @@ def test_bombs(tmp_path, name, member, times, code, said, most) -> None:
     )
     assert (found, said in err) == (code, True), err
     assert megabytes < most, megabytes
-
-
-@pytest.fixture
-def odd():
-    odd = OddValar()
-    yield odd
-    odd.close()
-
-
-@pytest.fixture
-def odd_cli(make_cli, odd, tmp_path):
-    target = Served(tmp_path, port=odd.server.server_address[1])
-    return make_cli(target, VALAR_BATCH_MISSING_AFTER="0.5")
 
 
 ANSWERS = {

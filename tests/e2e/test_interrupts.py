@@ -32,20 +32,6 @@ def path(tmp_path):
     return path
 
 
-@pytest.fixture
-def gate(valar):
-    gate = Gate(valar.port)
-    yield gate
-    gate.open()
-    gate.listener.close()
-
-
-@pytest.fixture
-def gated(make_cli, gate, valar):
-    """The command line, with the gate between it and the Valar."""
-    return make_cli(gate.before(valar))
-
-
 def once(valar, rows: int = ROWS) -> bool:
     return valar.executions() == {"total": rows, "distinct": rows, "repeated": []}
 

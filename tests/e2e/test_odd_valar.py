@@ -6,21 +6,13 @@ import json
 
 import pytest
 
-from tests.conftest import MODEL, Served
+from tests.conftest import MODEL
 from tests.e2e.odd_valar import IDS, OddValar, response
 
 
 @pytest.fixture
-def odd():
-    odd = OddValar()
-    yield odd
-    odd.close()
-
-
-@pytest.fixture
-def cli(make_cli, odd, tmp_path):
-    target = Served(tmp_path, port=odd.server.server_address[1])
-    return make_cli(target, VALAR_BATCH_MISSING_AFTER="0.5")
+def cli(odd_cli):
+    return odd_cli
 
 
 @pytest.fixture

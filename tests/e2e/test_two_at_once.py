@@ -26,20 +26,6 @@ def path(tmp_path):
     return path
 
 
-@pytest.fixture
-def gate(valar):
-    gate = Gate(valar.port)
-    yield gate
-    gate.open()
-    gate.listener.close()
-
-
-@pytest.fixture
-def gated(make_cli, gate, valar):
-    """The command line, with the gate between it and the Valar."""
-    return make_cli(gate.before(valar))
-
-
 def write(path, note: str, rows: int = ROWS, words: int = 1) -> None:
     lines = ({"a": f"w{n} " * words, "note": f"{note}-{n}"} for n in range(rows))
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -18,7 +18,7 @@ from valar_batch.local.api.chat import chat_params
 from valar_batch.local.api.exchange import JSON
 from valar_batch.local.api.messages import message_params
 from valar_batch.local.refusals import refuse
-from valar_batch.local.state.records import NewBatch, Request
+from valar_batch.local.state.records import ANY_OBJECT, NewBatch, Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 # Requests stay raw until they are looked at, so that a body near the limit is not held twice over.
 Source = bytes | bytearray | msgspec.Raw
-ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 ANY = msgspec.json.Decoder()

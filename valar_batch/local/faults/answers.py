@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +15,7 @@ from valar_batch.errors import ApiError
 from valar_batch.local.api.exchange import JSON, envelope, fresh_headers
 from valar_batch.local.faults.plan import Garbled, Html, Status, Truncated
 from valar_batch.local.refusals import INVALID_REQUEST, not_found
+from valar_batch.local.state.records import ANY_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,6 @@ ERROR_TYPES = {
     429: "rate_limit_error",
 }
 """The types of errors in the envelope, as far as the status alone tells them."""
-ANY_OBJECT = msgspec.json.Decoder(dict[str, Any])
 RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 

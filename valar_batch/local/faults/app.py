@@ -8,11 +8,12 @@ import msgspec
 
 from valar_batch.errors import UsageError
 from valar_batch.local.api.exchange import find_header, ok
-from valar_batch.local.api.intake import ANY_OBJECT, decode
+from valar_batch.local.api.intake import decode
 from valar_batch.local.faults.draws import Draws
 from valar_batch.local.faults.exchange import Exchange
 from valar_batch.local.faults.plan import read_plan
 from valar_batch.local.refusals import refuse
+from valar_batch.local.state.records import ANY_OBJECT
 
 if TYPE_CHECKING:
     from valar_batch.local.api.app import App
