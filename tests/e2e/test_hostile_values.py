@@ -290,7 +290,7 @@ def test_results_of_any_kind(tmp_path, odd, odd_cli) -> None:
     run = submitted(odd_cli, tmp_path)
     odd.results = {name: (200, json.dumps(body).encode()) for name, body in HARMLESS.items()}
     odd.results |= {name: (200, body) for name, body in UNREADABLE.items()}
-    odd.statuses |= {f"\x1b[31mstranger\n{number}": "COMPLETED" for number in range(100_000)}
+    odd.statuses |= {f"\x1b[31mstranger\n{number}": "COMPLETED" for number in range(5_000)}
     done = odd_cli("fetch", run, "--to", tmp_path / "out.jsonl", "--keep-response", code=3)
     rows = read(tmp_path / "out.jsonl")
     assert [row["status"] for row in rows] == WORDS
