@@ -41,8 +41,8 @@ ENOUGH_QUEUED = 50_000
 ASK_AGAIN_AT_MOST = 15.0
 WELL_SHARE, WELL_AT_LEAST = 0.15, 2.0
 """Valar counts as well while a call of any kind succeeded within this share of `missing_after`, or
-within so many seconds. After that it is polled, where results fail, to tell a fault of theirs from
-an outage."""
+within so many seconds. Where results fail it is polled when half of that is over, to tell a fault
+of theirs from an outage."""
 SAID_AFTER = 5.0
 """Seconds for which fetching may fail before the user is told."""
 
@@ -163,7 +163,7 @@ class Collector:
             due = soonest(watched for watched in self._watched if watched.unsettled)
             if due is not None and due.next_poll and not self._wait:
                 due = None
-            if is_unsure := bool(fanout.trouble) and not self._is_well():
+            if is_unsure := bool(fanout.trouble) and not self._is_well(0.5):
                 due = soonest(watched for watched in self._watched if watched.is_open)
             if due is None and fanout.wait(TICK):
                 return self._progress(fanout)
@@ -258,8 +258,9 @@ class Collector:
         self._report(Notice(f"the result {key.custom_id} cannot be fetched: {error.message}"))
         return True
 
-    def _is_well(self) -> bool:
-        return awake() - self._well_at < max(WELL_AT_LEAST, WELL_SHARE * self._pace.missing_after)
+    def _is_well(self, share: float = 1.0) -> bool:
+        within = max(WELL_AT_LEAST, WELL_SHARE * self._pace.missing_after)
+        return awake() - self._well_at < share * within
 
     def _failed(self, key: Key, error: ApiError) -> None:
         key.watched.states[key.position] = MISSING
