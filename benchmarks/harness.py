@@ -1,4 +1,8 @@
-"""Runs contenders in turn, each time in a fresh process, and takes their time, CPU and memory."""
+"""Runs contenders in turn, each time in a fresh process, and takes their time, CPU and memory.
+
+A process's peak is never less than what its parent held when it was started (Linux carries it over
+exec), so this process imports nothing large: what needs a library does it in a script of its own.
+"""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ def as_text(figures: Figures) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay a table out as Markdown."""
     line = "|" + "---|" + "---:|" * (len(header) - 1)
-    head, *lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in (header, *rows)]
+    head, *lines = [f"| {' | '.join(cells)} |" for cells in escaped]
     return [head, line, *lines]
 
 
