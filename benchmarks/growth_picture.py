@@ -11,11 +11,8 @@ import json
 import sys
 
 import matplotlib as mpl
-
-mpl.use("svg")
-
-from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
-from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 COLOURS = ("#1f5fa8", "#c2571a")
 GREY = "#555555"
@@ -29,6 +26,7 @@ def in_words(rows: float, _place: object = None) -> str:
 def main(path: str) -> None:
     """Draw two panels over the rows: microseconds a row, and peak memory."""
     series: dict[str, list[tuple[int, float, float]]] = json.load(sys.stdin)
+    mpl.use("agg")  # needs no screen
     # The same figures give the same file.
     mpl.rcParams.update({"svg.hashsalt": "growth", "font.size": 10, "axes.titlesize": 11})
     figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")

@@ -1,6 +1,6 @@
 """`run --local` from start to end, and what of its CPU was the server's.
 
-    python -m benchmarks.ours.rehearsal INPUT ROWS OUTPUT
+    python -m benchmarks.ours.rehearsal INPUT ROWS OUTPUT [COLUMN]
 
 The server is a process apart; it is ended at last. Its figures are read where there is `/proc`.
 """
@@ -18,7 +18,10 @@ from pathlib import Path
 from benchmarks.harness import PYTHON
 from benchmarks.inputs import MODEL
 
-RECIPE = ("--model", MODEL, "--prompt", "Sentiment of: {{ text }}", "--id", "id")
+
+def recipe(column: str = "text") -> tuple[str, ...]:
+    """Give the options that make a prompt of a column."""
+    return ("--model", MODEL, "--prompt", f"Sentiment of: {{{{ {column} }}}}", "--id", "id")
 
 
 def server_cost(pid: int) -> tuple[float, float]:
@@ -30,20 +33,25 @@ def server_cost(pid: int) -> tuple[float, float]:
     return cpu, peak / 1024
 
 
-def main(source: str, rows: str, output: str) -> None:
+def main(source: str, rows: str, output: str, column: str = "text") -> None:
     """Run, and print what it cost."""
     command = [PYTHON, "-m", "valar_batch", "run", source, "--local", "--to", output, "--quiet"]
     began = time.perf_counter()
-    client = subprocess.Popen([*command, *RECIPE], stdin=subprocess.DEVNULL)  # noqa: S603
+    client = subprocess.Popen([*command, *recipe(column)], stdin=subprocess.DEVNULL)  # noqa: S603
     # Ends with 0 only where every row was answered.
     _, status, usage = os.wait4(client.pid, 0)
     seconds = time.perf_counter() - began
     server = json.loads((Path(os.environ["VALAR_BATCH_HOME"]) / "local/server.json").read_text())
     cpu, peak = server_cost(server["pid"])
     os.kill(server["pid"], signal.SIGTERM)
-    facts = {"peak": usage.ru_maxrss / 1024, "server_cpu": cpu, "server_peak": peak}
     spent = usage.ru_utime + usage.ru_stime
-    print(json.dumps({"items": int(rows), "seconds": seconds, "cpu": spent, "facts": facts}))
+    facts = {
+        "peak": usage.ru_maxrss / 1024,
+        "client_cpu": spent,
+        "server_cpu": cpu,
+        "server_peak": peak,
+    }
+    print(json.dumps({"items": int(rows), "seconds": seconds, "cpu": spent + cpu, "facts": facts}))
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
