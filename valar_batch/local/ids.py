@@ -18,6 +18,7 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
 )
 """What the ids of single requests begin with, by their endpoint."""
 BATCH_PREFIX = "batch_"
+PREFIX_END = re.compile("[_-]")
 
 ITEM = re.compile(r"resp_([0-9a-f]{24})([0-9a-f]{6})")
 """The response id of a batch item: the digits of its batch, and its place there from 0."""
@@ -31,7 +32,7 @@ def derived_id(prefix: str, digest: bytes, before: int) -> str:
 
 def digits_of(record_id: str) -> str:
     """Give an id without what it begins with."""
-    return re.split("[_-]", record_id, maxsplit=1)[-1]
+    return PREFIX_END.split(record_id, maxsplit=1)[-1]
 
 
 def item_response_id(batch_id: str, place: int) -> str:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 BUCKETS = 256
 RECORD = struct.Struct("<16sQ")
-SPILL_BYTES = 32 << 20
+SPILL_BYTES = 4 << 20
 
 
 class IdIndex:
-    """Collects ids with their rows; memory stays under about 32 MB, the rest is in `folder`.
+    """Collects ids with their rows; memory stays under about 4 MB, the rest is in `folder`.
 
     An id's digest decides its bucket, so twins meet in one, and a bucket is small enough to sort.
     """

@@ -6,8 +6,7 @@ is JSON that fits them. Source of the shape: API reference, Responses, the respo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from valar_batch.core.prices import BYTES_PER_TOKEN
 from valar_batch.core.template import json_text
@@ -46,8 +45,7 @@ UNANSWERED: Mapping[str, tuple[str, str]] = {
 """By the status of what has ended without an answer, the end of its message, and its code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A finished answer; `cut` says that max_output_tokens ended it.
 
     Where a `tool` is called, the text is what it is given.
@@ -80,10 +78,7 @@ def response_object(
     elif status in UNANSWERED:
         message, code = UNANSWERED[status]
         error = {"message": f"{MARK}this request was drawn to {message}", "code": code}
-    settings = {
-        name: default if params.get(name) is None else params[name]
-        for name, default in ECHOED.items()
-    }
+    said = {name: v for name, v in params.items() if v is not None and name in ECHOED}
     return {
         "id": response_id,
         "object": "response",
@@ -95,7 +90,8 @@ def response_object(
         "usage": spent,
         "error": error,
         "incomplete_details": incomplete,
-        **settings,
+        **ECHOED,
+        **said,
     }
 
 

@@ -57,11 +57,13 @@ ITEM_AT = f"SELECT {STORED} FROM items WHERE batch_id = :id AND position = first
 SINGLE = f"SELECT id, endpoint, {STORED} FROM singles WHERE id = :id"
 # SQLite puts this text together several times faster than Python would, and lets go of the
 # interpreter lock meanwhile. Custom_ids fit a pattern that needs no escaping.
-REQUEST_STATUS = """SELECT '{' || group_concat(
-    '"' || custom_id || '":{"status":"' || CASE
-        WHEN due <= :now THEN upper(fate) WHEN begins <= :now THEN 'RUNNING' ELSE 'PENDING'
-    END || '"}', ','
-) || '}' FROM items WHERE batch_id = :id"""
+REQUEST_STATUS = """SELECT '{"' || group_concat(
+    custom_id || '":{"status":"' || CASE
+        WHEN due <= :now THEN CASE fate
+            WHEN 'completed' THEN 'COMPLETED' WHEN 'failed' THEN 'FAILED' ELSE 'CANCELLED'
+        END WHEN begins <= :now THEN 'RUNNING' ELSE 'PENDING'
+    END, '"},"'
+) || '"}}' FROM items WHERE batch_id = :id"""
 COUNTS = "SELECT coalesce(sum(times), 0), count(*) FROM executed"
 REPEATED = "SELECT * FROM executed WHERE times > 1 ORDER BY custom_id, params_hash"
 
