@@ -61,10 +61,11 @@ class Fanout(Generic[Key]):
     `give_up(key, error)` hears of a 5xx that would be asked again: True, the job is finished.
 
     429, 5xx, timeouts and lost connections are asked again with growing delays. 429s also set the
-    rate of all that is asked, and a Retry-After holds the whole fan-out. So does an outage: many failures in a row, without a connection or
-    while `is_well` says that other calls fail as well; then one job at a time is tried. It stops
-    for good on a refused key or billing, on an exception in a callback, and after `patience`
-    seconds (while the machine is awake) of nothing but failures; `put`, `wait` and the end of the
+    rate of all that is asked, and a Retry-After holds the whole fan-out. So does an outage: many
+    failures in a row, without a connection or while `is_well` says that other calls fail as well;
+    then one job at a time is tried. It stops for good on a refused key or billing, on an exception
+    in a callback, and after `patience` seconds (while the machine is awake) of nothing but
+    failures; `put`, `wait` and the end of the
     context then raise that error in the caller's thread. `jitter` (in [0, 1)) is a seam for tests.
     """
 
