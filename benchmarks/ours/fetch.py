@@ -16,8 +16,10 @@ from valar_batch.session import Session, open_home
 def main() -> None:
     """Do the work once."""
     run = open_home().lookup(None)
-    assert run is not None
-    with Session.open(run.record.target, silent, run) as session, timed(run.record.totals.requests):
+    if run is None:
+        raise SystemExit("there is no run in VALAR_BATCH_HOME")
+    requests = run.record.totals.requests
+    with Session.open(run.record.target, silent, run) as session, timed(requests):
         session.collect(
             run, concurrency=int(sys.argv[1]), wait=True, on_collected=lambda _folder: None
         )
