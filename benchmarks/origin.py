@@ -146,7 +146,8 @@ def nginx_configuration(folder: Path, rows: int, port: int, *, tls: bool) -> Pat
     body = result("$1").replace("\\", "\\\\")
     path = folder / "nginx.conf"
     path.write_text(f"""
-        {"user root root;" if os.geteuid() == 0 else ""} daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+        {"user root root;" if os.geteuid() == 0 else ""}
+        daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
         events {{ worker_connections 4096; }}
         http {{
             access_log off; keepalive_requests 100000000; keepalive_timeout 300; tcp_nodelay on;
