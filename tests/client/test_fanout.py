@@ -182,17 +182,25 @@ def test_retry_after_as_a_date(origin, connection, collector):
     assert len(origin.requests) == 1
 
 
-def test_refusals_lower_the_concurrency(origin, connection, collector):
-    """A 429 halves it; good answers raise it to at most `most`."""
-    origin.script = result
-    with collector.fanout(connection, most=50) as fanout:
-        fanout.put((f"/{i}", i) for i in range(500))
+def test_refusals_set_the_rate(origin, connection, collector):
+    """A server that permits so many a second is asked for little more, and gives every result."""
+    permitted, asked, refused = 200.0, [], []
+
+    def script(request):
+        now = time.monotonic()
+        asked.append(now)
+        if len(asked) - len(refused) > 20 + permitted * (now - asked[0]):
+            refused.append(now)
+            return refusal(429)
+        return result(request)
+
+    origin.script = script
+    with collector.fanout(connection, most=8) as fanout:
+        fanout.put((f"/{i}", i) for i in range(600))
         assert fanout.wait()
-        assert fanout.concurrency == 50
-        origin.script = once_then(refusal(429))
-        fanout.put([("/x", "x")])
-        assert fanout.wait()
-        assert fanout.concurrency == 25
+        assert fanout.concurrency == 8
+    assert sorted(collector.taken) == [(i, str(i)) for i in range(600)]
+    assert len(refused) < 150
 
 
 def test_a_404_is_the_callers_to_decide(origin, connection, collector):

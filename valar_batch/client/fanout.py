@@ -16,6 +16,7 @@ from valar_batch.client.answers import error_of, unreadable
 from valar_batch.client.clocks import awake, passed
 from valar_batch.client.transfers import Finished, Transfers
 from valar_batch.core.backoff import OUTAGE_SECONDS, ROUND, Concurrency, backoff_delay, next_try
+from valar_batch.core.rate import LearnedRate
 from valar_batch.errors import (
     ApiError,
     BillingRefused,
@@ -35,6 +36,8 @@ Key = TypeVar("Key")
 
 LOOK_UP = 0.05
 """Seconds after which the loop looks up from a silent network: for new jobs, retries, the end."""
+SHORTEST = 0.002
+"""Nor does it look up more often than that for the next request that the rate permits."""
 LONGEST_REST = 5.0
 
 
@@ -43,6 +46,7 @@ class _Job(Generic[Key]):
     path: str
     key: Key
     failures: int = 0
+    sent: float = 0.0
 
 
 class Fanout(Generic[Key]):
@@ -56,11 +60,12 @@ class Fanout(Generic[Key]):
     `failed(key, error)` hears of any other 4xx: the job is finished.
     `give_up(key, error)` hears of a 5xx that would be asked again: True, the job is finished.
 
-    429, 5xx, timeouts and lost connections are asked again with growing delays; a Retry-After
-    holds the whole fan-out. So does an outage: many failures in a row, without a connection or
-    while `is_well` says that other calls fail as well; then one job at a time is tried. It stops
-    for good on a refused key or billing, on an exception in a callback, and after `patience`
-    seconds (while the machine is awake) of nothing but failures; `put`, `wait` and the end of the
+    429, 5xx, timeouts and lost connections are asked again with growing delays. 429s also set the
+    rate of all that is asked, and a Retry-After holds the whole fan-out. So does an outage: many
+    failures in a row, without a connection or while `is_well` says that other calls fail as well;
+    then one job at a time is tried. It stops for good on a refused key or billing, on an exception
+    in a callback, and after `patience` seconds (while the machine is awake) of nothing but
+    failures; `put`, `wait` and the end of the
     context then raise that error in the caller's thread. `jitter` (in [0, 1)) is a seam for tests.
     """
 
@@ -87,6 +92,7 @@ class Fanout(Generic[Key]):
         self._jitter = jitter
         self._transfers: Transfers[_Job[Key]] = Transfers(connection, most)
         self._concurrency = Concurrency(most)
+        self._rate = LearnedRate()
         self._ready: deque[_Job[Key]] = deque()
         self._later: list[tuple[float, int, _Job[Key]]] = []
         self._order = itertools.count()
@@ -182,30 +188,43 @@ class Fanout(Generic[Key]):
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
         if now >= max(self._paused_until, self._resumes_at):
-            most = 1 if self._pauses else self._concurrency.limit
-            while self._ready and len(self._transfers) < most:
-                job = self._ready.popleft()
-                self._transfers.start(job.path, job)
+            self._start(now)
         if not len(self._transfers):
             self._rest(now)
             return
-        for finished in self._transfers.finished(LOOK_UP):
+        wait = self._rate.wait if self._ready else 0.0
+        for finished in self._transfers.finished(
+            min(LOOK_UP, max(wait, SHORTEST)) if wait else LOOK_UP
+        ):
             self._hear(finished)
         if not self.pending:
             with self._changed:
                 self._changed.notify_all()
 
+    def _start(self, now: float) -> None:
+        """Start as many as may be under way, and as the rate permits."""
+        most = 1 if self._pauses else self._concurrency.limit
+        wanted = min(len(self._ready), most - len(self._transfers))
+        if wanted > 0:
+            for _ in range(self._rate.take(now, wanted)):
+                job = self._ready.popleft()
+                job.sent = now
+                self._transfers.start(job.path, job)
+
     def _rest(self, now: float) -> None:
         """Nothing is under way: sleep until a job is due or put, or until the end."""
         held = len(self._ready)
         due = now if held else self._later[0][0] if self._later else now + LONGEST_REST
-        rest = min(LONGEST_REST, max(due, self._paused_until, self._resumes_at) - now)
+        until = max(due, self._paused_until, self._resumes_at, now + self._rate.wait)
+        rest = min(LONGEST_REST, until - now)
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or len(self._ready) > held, rest)
 
     def _hear(self, finished: Finished[_Job[Key]]) -> None:
         """Lead what ended to its callback, or back to the heap."""
         job = finished.ticket
+        if finished.status != 429:
+            self._rate.succeeded()
         if finished.status != 200:
             self._hear_error(job, finished)
         elif self._accept(job.key, finished.body):
@@ -229,7 +248,9 @@ class Fanout(Generic[Key]):
                 self._ask_later(job, delay)
         elif error.is_transient:
             if isinstance(error, RateLimited):
-                self._concurrency.refused()
+                now = passed()
+                reach = self._concurrency.limit / max(now - job.sent, SHORTEST)
+                self._rate.refused(now, job.sent, reach, error.retry_after or 0.0)
             else:
                 self._concurrency.faulted()
                 if isinstance(error, ApiError) and self._give_up(job.key, error):

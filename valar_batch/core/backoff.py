@@ -158,8 +158,8 @@ class Concurrency:
     A round is as many answers as may be under way. A good round doubles the limit until the first
     setback, and adds one after it; a bad round halves it. Faults (5xx, timeouts, lost connections)
     make a round bad only above a share: a server that drops one request in a hundred is no less
-    able to take two hundred at once. A refusal (429) is a plain word and halves at once; the
-    others of its burst count no more until a round has passed.
+    able to take two hundred at once. Refusals (429) are no matter of how many at once, but of how
+    many a second: see LearnedRate.
     """
 
     most: int
@@ -167,7 +167,6 @@ class Concurrency:
     climbing: bool = True
     answers: int = 0
     faults: int = 0
-    cooling: int = 0
 
     def __post_init__(self) -> None:
         self.limit = max(1, min(self.limit, self.most))
@@ -175,8 +174,6 @@ class Concurrency:
     def succeeded(self) -> None:
         """Count a good answer."""
         self.answers += 1
-        if self.cooling:
-            self.cooling -= 1
         if self.answers >= self.limit and self.answers >= ROUND:
             self._end_round()
 
@@ -185,22 +182,10 @@ class Concurrency:
         self.faults += 1
         self.succeeded()
 
-    def refused(self) -> None:
-        """Count a 429."""
-        if self.cooling:
-            self.cooling -= 1
-        else:
-            self.cooling = self.limit
-            self._halve()
-
     def _end_round(self) -> None:
         if self.faults * TOLERATED > self.answers:
-            self._halve()
-            return
-        self.limit = min(self.most, self.limit * 2 if self.climbing else self.limit + 1)
-        self.answers = self.faults = 0
-
-    def _halve(self) -> None:
-        self.limit = max(1, self.limit // 2)
-        self.climbing = False
+            self.limit = max(1, self.limit // 2)
+            self.climbing = False
+        else:
+            self.limit = min(self.most, self.limit * 2 if self.climbing else self.limit + 1)
         self.answers = self.faults = 0

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
-import time
-from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from valar_batch.errors import StateError
@@ -18,18 +14,24 @@ if TYPE_CHECKING:
 FRAME_LINES = 1000
 FRAME_BYTES = 4 << 20
 FRAME_SECONDS = 2.0
-QUEUED_LINES = 10_000
-TICK = 0.2
+MOST_BYTES = 32 << 20
+"""As much is held while the disk is behind; then whoever hands over a line waits."""
 
 
 class Spooler:
-    """Takes spool lines from any thread. Leaving the context writes what was handed over."""
+    """Takes spool lines from any thread. Leaving the context writes what was handed over.
+
+    A line is only laid down. The thread comes for a frame's worth of them or when time is up: to
+    wake it for each would cost more than all else that is done with a line.
+    """
 
     def __init__(self) -> None:
-        self._lines: queue.Queue[tuple[Path, bytes] | None] = queue.Queue(QUEUED_LINES)
+        self._held: dict[Path, list[bytes]] = {}
+        self._lines = self._bytes = 0
+        self._writing: dict[Path, list[bytes]] = {}
+        self._is_ending = False
         self._failure: BaseException | None = None
-        self._handed: Counter[Path] = Counter()
-        self._written: Counter[Path] = Counter()
+        self._changed = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
     def __enter__(self) -> Self:
@@ -37,57 +39,57 @@ class Spooler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Full):
-                self._lines.put(None, timeout=TICK)
-                self._thread.join()
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        self._thread.join()
         self.check()
 
     def put(self, path: Path, line: bytes) -> None:
         """Hand over a line; waits while the disk is behind. Raises what stopped the thread."""
-        self._handed[path] += 1
-        while True:
+        with self._changed:
+            while self._bytes >= MOST_BYTES and self._failure is None:
+                self._changed.wait()
             self.check()
-            with contextlib.suppress(queue.Full):
-                self._lines.put((path, line), timeout=TICK)
-                return
+            self._held.setdefault(path, []).append(line)
+            self._lines += 1
+            self._bytes += len(line)
+            if self._is_enough():
+                self._changed.notify_all()
 
     def has_written(self, path: Path) -> bool:
         """Whether every line that was handed over for a spool is on the disk."""
-        return self._written[path] == self._handed[path]
+        with self._changed:
+            return path not in self._held and path not in self._writing
 
     def check(self) -> None:
         """Raise what stopped the thread."""
         if self._failure is not None:
             raise self._failure
 
+    def _is_enough(self) -> bool:
+        return self._lines >= FRAME_LINES or self._bytes >= FRAME_BYTES
+
     def _run(self) -> None:
         try:
-            while self._write_frame():
-                pass
+            while self._take():
+                for path, lines in self._writing.items():
+                    for start in range(0, len(lines), FRAME_LINES):
+                        spool.append(path, lines[start : start + FRAME_LINES])
         except OSError as error:
             hint = "make room and repeat the command: what was fetched so far is kept"
             self._failure = StateError(f"results cannot be written: {error}", hint=hint)
         except BaseException as error:
             self._failure = error
+        with self._changed:
+            self._changed.notify_all()
 
-    def _write_frame(self) -> bool:
-        """Gather lines until there are enough of them or time is up, and write them."""
-        held: dict[Path, list[bytes]] = {}
-        item = self._lines.get()
-        count, size, deadline = 0, 0, time.monotonic() + FRAME_SECONDS
-        while item is not None:
-            path, line = item
-            held.setdefault(path, []).append(line)
-            count, size = count + 1, size + len(line)
-            left = deadline - time.monotonic()
-            if count >= FRAME_LINES or size >= FRAME_BYTES or left <= 0:
-                break
-            try:
-                item = self._lines.get(timeout=left)
-            except queue.Empty:
-                break
-        for path, lines in held.items():
-            spool.append(path, lines)
-            self._written[path] += len(lines)
-        return item is not None
+    def _take(self) -> bool:
+        """Wait for what to write; False when the end has come and nothing is left."""
+        with self._changed:
+            self._writing = {}
+            self._changed.wait_for(lambda: self._is_ending or self._is_enough(), FRAME_SECONDS)
+            self._writing, self._held = self._held, {}
+            self._lines = self._bytes = 0
+            self._changed.notify_all()
+            return bool(self._writing) or not self._is_ending
