@@ -201,14 +201,14 @@ class Renderer:
     def _all_texts(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
         if self._prompt is not None:
             return self._prompt.render_all(rows)
-        texts = [row.get("prompt") for row in rows]
+        texts: list[Any] = [row.get("prompt") for row in rows]
         return texts if set(map(type, texts)) == {str} else None
 
     def all_custom_ids(self, rows: Sequence[Mapping[str, Any]], first: int) -> list[str] | None:
         """Give the custom_ids of rows from the number `first` on; None as for `all_params`."""
         if self.id_column is None:
             return list(map(custom_id_for_row, range(first, first + len(rows))))
-        values = [row.get(self.id_column) for row in rows]
+        values: list[Any] = [row.get(self.id_column) for row in rows]
         if set(map(type, values)) != {str} or not all(values):
             return None
         return list(map(self._named, values))

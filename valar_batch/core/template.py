@@ -158,7 +158,7 @@ class Template:
     def _column(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """Write a column. Raises KeyError, and TypeError for what cannot be written."""
         null = self._null_text
-        values = [row[name] if null is None else row.get(name) for row in rows]
+        values: list[Any] = [row[name] if null is None else row.get(name) for row in rows]
         kinds = set(map(type, values))
         if kinds == {str}:
             return values

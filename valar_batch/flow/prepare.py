@@ -175,6 +175,7 @@ class Preparation:
         """End the pass: look for ids that occur twice, and columns that never occurred."""
         if self._open is not None:
             self._open.close()
+        self._draft.wait()
         self._requests.check_seen()
         if self._has_ids:
             self._withdraw_duplicates(self._requests.reader.files())

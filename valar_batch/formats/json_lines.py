@@ -88,7 +88,8 @@ class JsonObjects:
 
         Numbers of the `wanted` columns are exact, as `decode_json` gives them.
         """
-        peeked, chunks = self._begun.pop(part, None) or (deque[Lines](), self._read(part))
+        begun = self._begun.pop(part) if part in self._begun else (deque[Lines](), self._read(part))
+        peeked, chunks = begun
         while peeked:
             yield self._piece(peeked.popleft(), wanted)
         for chunk in chunks:

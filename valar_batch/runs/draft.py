@@ -164,7 +164,7 @@ class BatchDraft:
         """No more rows come: what is held is written, and the files are closed."""
         self._hand_over()
         self._lanes.rows.call(self._rows_file.close)
-        self._lanes.body.call(self._body.close)
+        self._lanes.body.call(lambda: self._body.close())
 
     def abandon(self) -> None:
         """Let go of the files as they are; the lanes have stopped."""
@@ -304,6 +304,10 @@ class Draft:
         path = self.path / "batches" / f"{number:05d}"
         self.batches.append(BatchDraft(path, number, first_row, kept, self._lanes))
         return self.batches[-1]
+
+    def wait(self) -> None:
+        """Wait until what was added is written. Raises what kept it from that."""
+        self._lanes.wait()
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """List problems in the run's file."""
