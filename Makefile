@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 # Its packages would be at odds with ours, so it has an environment of its own.
 UPSTREAM := .venv-upstream
 
-.PHONY: demo test crash upstream lint types imports docs lock clean
+.PHONY: demo test crash bench bench-full upstream lint types imports docs lock clean
 
 demo: $(VENV)/.run-ready  ## the main job on a sample, against the local Valar
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh samples/demo.sh
@@ -30,6 +30,12 @@ types: $(VENV)/.dev-ready
 imports: $(VENV)/.dev-ready
 	$(BIN)/lint-imports
 
+bench: $(VENV)/.bench-ready  ## what the client costs, beside the alternatives, in a few minutes
+	$(BIN)/python -m benchmarks
+
+bench-full: $(VENV)/.bench-ready  ## the same in full, into docs/performance.md; takes half an hour
+	$(BIN)/python -m benchmarks --full --page docs/performance.md
+
 docs: $(VENV)/.dev-ready  ## write the generated pages and pictures anew
 	$(BIN)/python docs/build.py
 
@@ -37,6 +43,7 @@ lock: $(VENV)/.dev-ready  ## resolve the dependencies anew
 	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-header -q -o requirements-dev.lock
+	$(BIN)/uv pip compile --group bench --universal --generate-hashes --no-annotate --no-header -q -c requirements-dev.lock -o requirements-bench.lock
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o tests/upstream/installer.lock
 	$(BIN)/uv pip compile tests/upstream/requirements.in --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o tests/upstream/requirements.lock
 
@@ -54,6 +61,10 @@ $(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench-ready: $(VENV)/.run-ready requirements-bench.lock
+	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@
 
 # uv, because pip takes minutes where uv takes seconds.

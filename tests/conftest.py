@@ -129,6 +129,10 @@ class Served:
         """What it executed: the judge of paid twice."""
         return self.get("/local/executions")
 
+    def ran_once(self, requests: int) -> bool:
+        """Whether it executed so many requests, and each of them once."""
+        return self.executions() == {"total": requests, "distinct": requests, "repeated": []}
+
 
 @pytest.fixture
 def serve(tmp_path):

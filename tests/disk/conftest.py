@@ -80,11 +80,6 @@ def check_output(path: Path, count: int) -> None:
         assert row["a"].split()[0] in row["output_text"].split()
 
 
-def once(valar, count: int) -> bool:
-    """Whether each request was executed once."""
-    return valar.executions() == {"total": count, "distinct": count, "repeated": []}
-
-
 def refused(done: Finished) -> str:
     """Check that a command ended with one of our errors, and a hint; gives what it said."""
     assert done.code == 1, f"exit {done.code}\n{done.out}\n{done.err}"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MODEL, Cli, Served
-from tests.disk.conftest import RECIPE, can_mount, check_output, once, refused, write_rows
+from tests.disk.conftest import RECIPE, can_mount, check_output, refused, write_rows
 from valar_batch.runs import id_index
 from valar_batch.runs.draft import Draft
 from valar_batch.runs.home import Home
@@ -76,7 +76,7 @@ def test_while_preparing(tmp_path, valar, make_cli, make_disk) -> None:
     assert valar.executions()["total"] == 0
     disk.resize("size=100m")
     cli("submit", path, *RECIPE, *BATCHES)
-    assert once(valar, 60)
+    assert valar.ran_once(60)
 
 
 def test_at_every_file(tmp_path, valar, make_cli, make_disk) -> None:
@@ -100,10 +100,10 @@ def test_at_every_file(tmp_path, valar, make_cli, make_disk) -> None:
     assert grow(range(11, 60, 3), "submit", path, *RECIPE, *BATCHES, until_run=True) > 3
     assert valar.executions()["total"] < 60
     assert grow(count(files_on(disk)), "resume", "--quiet") > 1
-    assert once(valar, 60)
+    assert valar.ran_once(60)
     assert grow(count(files_on(disk)), "fetch", "--to", out, "--quiet") > 1
     check_output(out, 60)
-    assert once(valar, 60)
+    assert valar.ran_once(60)
     chosen = tmp_path / "ids.txt"
     chosen.write_text("k3\nk41\n")
     assert grow(count(files_on(disk), 3), "retry", "--rows", chosen, "--quiet") > 1
@@ -135,7 +135,7 @@ def test_while_fetching(tmp_path, valar, make_cli, make_disk, limit) -> None:
         assert not list(tmp_path.glob("*.partial"))
     assert stops > 1
     check_output(out, 400)
-    assert once(valar, 400)
+    assert valar.ran_once(400)
 
 
 def limited(cli, kilobytes: int, *arguments: object):
@@ -216,7 +216,7 @@ def test_a_served_valar(serve, make_disk) -> None:
     batch = post(valar, "/v1/batches", body)
     assert batch[0] == 200
     assert post(valar, "/v1/batches", body) == batch
-    assert once(valar, 60)
+    assert valar.ran_once(60)
 
 
 def post(valar, path: str, body: bytes) -> tuple[int, dict]:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.disk.conftest import RECIPE, once, write_rows
+from tests.disk.conftest import RECIPE, write_rows
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_an_output_that_exists(tmp_path, path, cli, valar, name, reason) -> None
     assert valar.executions()["total"] == 0
     cli("run", path, *RECIPE, "--to", f"{tmp_path}/{name}", "--overwrite")
     assert file.read_bytes() != b"precious"
-    assert once(valar, 5)
+    assert valar.ran_once(5)
 
 
 def test_killed_while_writing(tmp_path, cli) -> None:

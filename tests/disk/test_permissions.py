@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import COMMAND
-from tests.disk.conftest import RECIPE, check_output, once, refused, write_rows
+from tests.disk.conftest import RECIPE, check_output, refused, write_rows
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all")
 
@@ -100,7 +100,7 @@ def test_what_may_not_be_read(mortal, place, valar, name) -> None:
     closed.chmod(mode)
     mortal("fetch", run, "--to", out, "--quiet")
     check_output(out, 3)
-    assert once(valar, 5)
+    assert valar.ran_once(5)
 
 
 def test_an_output_that_cannot_be(mortal, place, valar) -> None:
@@ -143,7 +143,7 @@ def test_a_read_only_disk(tmp_path, valar, make_cli, make_disk) -> None:
     elsewhere = cli.elsewhere(tmp_path / "home")
     done = elsewhere("run", path, *RECIPE, "--to", disk.path / "out.csv", code=2)
     assert f"the folder {disk.path} is not yours to write to, or read-only" in done.err
-    assert once(valar, 3)
+    assert valar.ran_once(3)
     disk.resize("rw")
     cli("fetch", run, "--to", tmp_path / "out.jsonl", "--quiet")
     check_output(tmp_path / "out.jsonl", 3)

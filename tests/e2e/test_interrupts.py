@@ -32,10 +32,6 @@ def path(tmp_path):
     return path
 
 
-def once(valar, rows: int = ROWS) -> bool:
-    return valar.executions() == {"total": rows, "distinct": rows, "repeated": []}
-
-
 def ended(process: subprocess.Popen) -> tuple[int, str]:
     """Wait for the end of a process; give its status and what it said."""
     _, said = process.communicate(timeout=SOON)
@@ -98,7 +94,7 @@ def test_a_signal_in_each_phase(path, tmp_path, gated, gate, valar, phase) -> No
     assert [json.loads(line)["a"] for line in out.read_text().splitlines()] == [
         f"w{n}" for n in range(ROWS)
     ]
-    assert once(valar)
+    assert valar.ran_once(ROWS)
 
 
 def write_on(process: subprocess.Popen) -> None:
@@ -142,7 +138,7 @@ def test_while_large_bodies_are_stuck(tmp_path, gated, gate, valar) -> None:
     assert (status, "Traceback" in said) == (130, False)
     gate.open()
     gated("resume")
-    assert once(valar, 12)
+    assert valar.ran_once(12)
 
 
 def test_while_an_output_is_written(path, cli, tmp_path) -> None:
@@ -202,7 +198,7 @@ def test_the_time_is_up(path, tmp_path, gated, gate, valar, phase) -> None:
     assert left_behind(gated.home) == []
     gate.open()
     gated("run", path, *RECIPE, "--to", out, "--timeout", "10m")
-    assert once(valar)
+    assert valar.ran_once(ROWS)
 
 
 def test_what_is_no_time(make_cli) -> None:

@@ -39,10 +39,6 @@ def notes(output: bytes) -> list[str]:
     return [row["note"] for row in rows]
 
 
-def once(valar, rows: int = ROWS) -> bool:
-    return valar.executions() == {"total": rows, "distinct": rows, "repeated": []}
-
-
 def line_of(process, words: str) -> str:
     """Wait for a line of what a command says, and give it."""
     for line in process.stderr:
@@ -66,7 +62,7 @@ def test_the_same_work(path, tmp_path, cli, valar, commands) -> None:
     ]
     assert [outcome(process) for process in processes] == [0, 0]
     assert len(cli.json("list")) == 1
-    assert once(valar)
+    assert valar.ran_once(ROWS)
     for command, out in zip(commands, outs, strict=True):
         if command == "run":
             assert notes(out.read_bytes()) == [f"-{n}" for n in range(ROWS)]
@@ -89,7 +85,7 @@ def test_while_an_upload_is_under_way(path, tmp_path, gated, gate, valar) -> Non
     assert (outcome(first), outcome(second)) == (0, 0)
     gated("fetch", run, "--to", tmp_path / "out.jsonl")
     assert notes((tmp_path / "out.jsonl").read_bytes()) == [f"-{n}" for n in range(ROWS)]
-    assert once(valar)
+    assert valar.ran_once(ROWS)
 
 
 def test_a_killed_holder_is_not_waited_for(path, tmp_path, gated, gate, valar) -> None:
@@ -110,7 +106,7 @@ def test_a_killed_holder_is_not_waited_for(path, tmp_path, gated, gate, valar) -
     assert notes((tmp_path / "second.jsonl").read_bytes()) == [f"-{n}" for n in range(ROWS)]
     gated("clean", run, "--remove")
     assert gated.json("list") == []
-    assert once(valar)
+    assert valar.ran_once(ROWS)
 
 
 def test_other_rows_while_an_output_is_written(path, tmp_path, cli, valar) -> None:
@@ -140,7 +136,7 @@ def test_other_rows_while_an_output_is_written(path, tmp_path, cli, valar) -> No
     cli("submit", path, *RECIPE)
     kept = {file.name for file in (cli.home / "runs" / run).glob("batches/00000/rows*")}
     assert kept == {"rows-2.arrow", "rows-3.arrow"}
-    assert once(valar)
+    assert valar.ran_once(ROWS)
 
 
 def test_retry_while_an_output_is_written(path, tmp_path, serve, make_cli) -> None:
@@ -217,7 +213,7 @@ def test_resend_looks_at_valar_again(path, tmp_path, serve, make_cli) -> None:
         line_of(resending, "batch 1 is in use by ")
         other("resume", run)
     assert outcome(resending) == 0
-    assert once(valar, 20)
+    assert valar.ran_once(20)
 
 
 def test_another_machine_and_a_reused_number(path, tmp_path, cli) -> None:

@@ -1,0 +1,31 @@
+"""Times the work of a contender in its own process; imports and what else comes first stay outside.
+
+What it prints, one line of JSON, is what the harness reads.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process so far, with its threads and the processes that it waited for."""
+    usages = (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+@contextmanager
+def timed(items: int) -> Iterator[dict[str, Any]]:
+    """Time a block that works through `items`; what it puts into the dict is for checks."""
+    facts: dict[str, Any] = {}
+    began, cpu = time.perf_counter(), cpu_seconds()
+    yield facts
+    seconds, cpu = time.perf_counter() - began, cpu_seconds() - cpu
+    print(json.dumps({"items": items, "seconds": seconds, "cpu": cpu, "facts": facts}), flush=True)
