@@ -110,7 +110,8 @@ class BatchDraft:
         self._schema = rows_schema(kept)
         self._rows_file = contextlib.ExitStack()
         self._rows = self._rows_file.enter_context(rows_writer(self.folder.rows_path, self._schema))
-        self._body = frame_writer(self.folder.body_path, "wb")
+        self._body_file = contextlib.ExitStack()
+        self._body = self._body_file.enter_context(frame_writer(self.folder.body_path, "wb"))
         self._held_rows: list[pa.RecordBatch] = []
         self._held_requests: list[bytes] = []
         self._held = 0
@@ -164,12 +165,12 @@ class BatchDraft:
         """No more rows come: what is held is written, and the files are closed."""
         self._hand_over()
         self._lanes.rows.call(self._rows_file.close)
-        self._lanes.body.call(lambda: self._body.close())
+        self._lanes.body.call(self._body_file.close)
 
     def abandon(self) -> None:
         """Let go of the files as they are; the lanes have stopped."""
         self._rows_file.close()
-        self._body.close()
+        self._body_file.close()
 
     def withdraw(
         self, problems: Mapping[int, Problem], on_withdrawn: Callable[[bytes], None]
