@@ -1,6 +1,6 @@
 """Prepare an input as `submit` does, up to the run on the disk; nothing is sent.
 
-    python -m benchmarks.ours.prepare INPUT ROWS HOME template|id|finished
+python -m benchmarks.ours.prepare INPUT ROWS HOME template|id|finished
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.inputs import MODEL
 from benchmarks.timed import timed
+from valar_batch.cli.arrow import leave_pandas_out
 from valar_batch.core.identity import RunId
 from valar_batch.core.recipe import Recipe
 from valar_batch.flow.events import silent
@@ -54,5 +55,5 @@ def main(path: str, rows: str, home: str, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # as the command does
+    leave_pandas_out()
     main(*sys.argv[1:])

@@ -1,6 +1,6 @@
 """Prepare the halves of an input in two processes at once: what whole batches side by side bring.
 
-    python -m benchmarks.ours.prepare_halves FIRST SECOND ROWS HOME
+python -m benchmarks.ours.prepare_halves FIRST SECOND ROWS HOME
 """
 
 from __future__ import annotations

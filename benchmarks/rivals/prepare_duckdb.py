@@ -1,6 +1,6 @@
 """The same requests by one SQL statement of DuckDB, on all cores: COPY with a file for each batch.
 
-    python -m benchmarks.rivals.prepare_duckdb INPUT ROWS FOLDER
+python -m benchmarks.rivals.prepare_duckdb INPUT ROWS FOLDER
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ COPY (
         {{
             model: '{MODEL}',
             input: format(
-                'Give the sentiment of this review of {{}} ({{}} stars): {{}}', product, stars, review
+                'Give the sentiment of this review of {{}} ({{}} stars): {{}}',
+                product, stars, review
             ),
             max_output_tokens: 100,
             metadata: {{completion_window: 'standard'}}

@@ -1,6 +1,6 @@
 """The same requests by Polars: lines of JSON read whole, expressions, a file for each slice.
 
-    python -m benchmarks.rivals.prepare_polars INPUT ROWS FOLDER
+python -m benchmarks.rivals.prepare_polars INPUT ROWS FOLDER
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The loop that one would write with the stdlib: it checks nothing and keeps no rows.
 
-    python -m benchmarks.rivals.prepare_stdlib INPUT ROWS FOLDER template|id|finished
+python -m benchmarks.rivals.prepare_stdlib INPUT ROWS FOLDER template|id|finished
 """
 
 from __future__ import annotations

@@ -58,8 +58,7 @@ def main_job(bench: Bench, rows: int) -> Comparison:
         text = f"peak memory beside that of {rows // 10:,} rows"
         goals.append(Goal(text, peak / small.peak, MOST_GROWTH, at_most=True))
     notes = [
-        "Ours renders, validates, packs, hashes and compresses the requests, keeps the rows beside "
-        "them, and ends with everything fsynced. The others only write the requests.",
+        "Ours also validates, packs, hashes and compresses, and keeps the rows, all fsynced.",
     ]
     title = f"{rows:,} rows of JSONL with a template"
     return Comparison(title, "rows", samples, OURS, notes, goals)
@@ -72,7 +71,11 @@ def other_inputs(bench: Bench, rows: int) -> Iterator[Comparison]:
     finished = path.with_suffix(".finished.jsonl")
     write_csv(table, rows)
     write_finished(finished, rows)
-    run(Contender("to Parquet", [PYTHON, "-c", PARQUET, path, columns], reads=lambda _: {"items": 1}))
+    run(
+        Contender(
+            "to Parquet", [PYTHON, "-c", PARQUET, path, columns], reads=lambda _: {"items": 1}
+        )
+    )
     place = bench.folder / "out"
     for title, ours, theirs, kind in (
         ("CSV with a template", table, table, "template"),
