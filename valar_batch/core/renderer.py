@@ -209,9 +209,10 @@ class Renderer:
         if self.id_column is None:
             return list(map(custom_id_for_row, range(first, first + len(rows))))
         values: list[Any] = [row.get(self.id_column) for row in rows]
-        if set(map(type, values)) != {str} or not all(values):
-            return None
-        return list(map(self._named, values))
+        kinds = set(map(type, values))
+        if kinds == {int}:
+            return list(map(self._named, map(str, values)))
+        return list(map(self._named, values)) if kinds == {str} and all(values) else None
 
     def unseen(self) -> list[str]:
         """Name the template columns that no row had: with --null, a misspelt name ends up here."""

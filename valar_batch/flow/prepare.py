@@ -121,7 +121,7 @@ class Preparation:
         self._tally = Tally()
         self._rows = 0
         self._params_bytes = self._images = self._image_bytes = 0
-        self._ids_kept = True
+        self._ids_kept = self._renderer.source in FINISHED
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next rows: slices of the chunk go to the batches that they fit in."""
@@ -140,11 +140,17 @@ class Preparation:
         """Count what was made of rows, and list their problems."""
         first = chunk.first_row + portion.start
         if self._has_ids:
-            for index, custom_id in enumerate(portion.custom_ids):
-                if custom_id is not None and index not in portion.problems:
-                    self._ids.add(custom_id, first + index)
-                    row = chunk.rows[portion.start + index]
-                    self._ids_kept = self._ids_kept and is_kept(row, custom_id)
+            self._ids.add_all(
+                (custom_id, first + index)
+                for index, custom_id in enumerate(portion.custom_ids)
+                if custom_id is not None and index not in portion.problems
+            )
+        if self._has_ids and self._ids_kept:
+            rows = chunk.rows[portion.start : portion.start + len(portion.custom_ids)]
+            self._ids_kept = all(
+                index in portion.problems or custom_id is None or is_kept(row, custom_id)
+                for index, (row, custom_id) in enumerate(zip(rows, portion.custom_ids, strict=True))
+            )
         problems: list[str | None] = [None] * len(portion.requests)
         for index, found in portion.problems.items():
             self._tally.add(found)
@@ -225,7 +231,7 @@ class Preparation:
             digest=self._identity.hexdigest(),
             input=InputRecord(path, reader.format, reader.digest(), reader.files(), reading),
             schema=reader.schema(),
-            custom_id_is_input=self._renderer.source in FINISHED and self._ids_kept,
+            custom_id_is_input=self._ids_kept,
             optional_columns=self._renderer.optional_columns(),
             totals=Totals(
                 rows=self._rows,

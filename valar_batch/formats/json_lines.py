@@ -101,14 +101,15 @@ class JsonObjects:
 
     def _piece(self, chunk: Lines, wanted: Collection[str] | None) -> Piece:
         kept: list[Any] = [*chunk.lines]
-        rows = self._plain_rows(kept, wanted) if self._are_plain else None
-        if rows is None:
-            rows = exact_rows(kept)
+        plain = self._plain_rows(kept, wanted) if self._are_plain else None
+        rows = exact_rows(kept) if plain is None else plain
+        if plain is None:
             for i, row in enumerate(rows):
                 if not isinstance(row, dict):
                     kept[i] = None
                     rows[i] = problem_of(row)
-        self._settling.add([row for row in rows if isinstance(row, dict)])
+            plain = [row for row in rows if isinstance(row, dict)]
+        self._settling.add(plain)
         return Piece(pa.array(kept, pa.large_binary()), rows, chunk.numbers)
 
     def _plain_rows(self, lines: list[Any], wanted: Collection[str] | None) -> list[Any] | None:
@@ -124,9 +125,14 @@ class JsonObjects:
             return None
         kinds = set(map(type, chain.from_iterable(map(dict.values, rows))))
         self._are_plain = kinds <= PLAIN and not (
-            float in kinds and any(type(row.get(n)) is float for row in rows for n in wanted or row)
+            float in kinds and any(has_fractions(rows, name) for name in wanted or chain(*rows))
         )
         return rows if self._are_plain else None
+
+
+def has_fractions(rows: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether a column has values that are no whole numbers."""
+    return float in {type(row.get(name)) for row in rows}
 
 
 def JsonLinesFiles(sources: Sequence[Source]) -> JsonObjects:  # noqa: N802
