@@ -101,11 +101,9 @@ class Renderer:
         self._optional = {"output"} if recipe.answer else set()
         self._known = shipped_prices().models.keys()
         self._note(self._fields)
+        has_system, has_images = self._system is not None, bool(recipe.images)
         self._skeleton = Skeleton(
-            self._fields,
-            has_system=self._system is not None,
-            has_images=bool(recipe.images),
-            instructions=self._instructions,
+            self._fields, self._instructions, has_system=has_system, has_images=has_images
         )
         self.size = self._skeleton.size + sum(template.size for template in templates)
 
@@ -188,31 +186,18 @@ class Renderer:
         """Give the params of rows at once; None where they have to be made row by row."""
         if self.source not in PROMPTS or self._images is not None:
             return None
-        systems = None if self._system is None else self._system.render_all(rows)
-        texts = self._all_texts(rows)
-        if texts is None or not all(texts) or (systems is None and self._system is not None):
-            return None
-        for row in rows:
-            if self.has_rendered and len(self.seen) == len(self.columns):
-                break
+        made = self._skeleton.all(rows, self._prompt, self._system)
+        for row in rows if made is not None and len(self.seen) < len(self.columns) else ():
             self._see(row)
-        return self._skeleton.all(texts, systems)
-
-    def _all_texts(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
-        if self._prompt is not None:
-            return self._prompt.render_all(rows)
-        texts: list[Any] = [row.get("prompt") for row in rows]
-        return texts if set(map(type, texts)) == {str} else None
+        return made
 
     def all_custom_ids(self, rows: Sequence[Mapping[str, Any]], first: int) -> list[str] | None:
         """Give the custom_ids of rows from the number `first` on; None as for `all_params`."""
         if self.id_column is None:
             return list(map(custom_id_for_row, range(first, first + len(rows))))
         values: list[Any] = [row.get(self.id_column) for row in rows]
-        kinds = set(map(type, values))
-        if kinds == {int}:
-            return list(map(self._named, map(str, values)))
-        return list(map(self._named, values)) if kinds == {str} and all(values) else None
+        is_well = set(map(type, values)) == {str} and all(values)
+        return list(map(self._named, values)) if is_well else None
 
     def unseen(self) -> list[str]:
         """Name the template columns that no row had: with --null, a misspelt name ends up here."""

@@ -10,7 +10,9 @@ import orjson
 from valar_batch.core.template import SLOT, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from valar_batch.core.template import Template
 
 
 class Skeleton:
@@ -22,10 +24,10 @@ class Skeleton:
     def __init__(
         self,
         fields: Mapping[str, Any],
+        instructions: str | None,
         *,
         has_system: bool,
         has_images: bool,
-        instructions: str | None,
     ) -> None:
         model = {"model": fields["model"]} if "model" in fields else {}
         user: Any = SLOT
@@ -46,7 +48,21 @@ class Skeleton:
             return self.head
         return self.head + orjson.dumps(system) + self.after_system
 
-    def all(self, users: Iterable[str], systems: Iterable[str] | None) -> list[bytes]:
-        """Write the params of rows with these texts."""
-        leads = repeat(self.head) if systems is None else map(self.lead, systems)
-        return list(map(b"".join, zip(leads, map(orjson.dumps, users), repeat(self.tail))))
+    def all(
+        self, rows: Sequence[Mapping[str, Any]], prompt: Template | None, system: Template | None
+    ) -> list[bytes] | None:
+        """Write the params of rows at once; None where one of them needs a look of its own.
+
+        Without a `prompt`, the column of that name is the text.
+        """
+        texts: list[Any] | None
+        texts = [row.get("prompt") for row in rows] if prompt is None else prompt.render_all(rows)
+        if texts is None or set(map(type, texts)) != {str} or not all(texts):
+            return None
+        leads: Iterable[bytes] = repeat(self.head)
+        if system is not None:
+            systems = system.render_all(rows)
+            if systems is None:
+                return None
+            leads = map(self.lead, systems)
+        return list(map(b"".join, zip(leads, map(orjson.dumps, texts), repeat(self.tail))))

@@ -19,7 +19,7 @@ from valar_batch.core.identity import Label, RunId, idempotency_key
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, params_of
 from valar_batch.runs.batch import BatchFolder, rows_writer
-from valar_batch.runs.lanes import Lane
+from valar_batch.runs.lanes import Lanes
 from valar_batch.runs.records import BatchRecord, RunRecord, encode_record
 from valar_batch.runs.run import Run
 
@@ -70,23 +70,6 @@ class PreparedRows:
         """Give a part of the rows."""
         part = slice(start, stop)
         return PreparedRows(self.custom_ids[part], self.requests[part], self.problems[part])
-
-
-class Lanes:
-    """The lanes of the two files of a batch, which are written side by side."""
-
-    def __init__(self) -> None:
-        self.rows, self.body = Lane("rows"), Lane("body")
-
-    def wait(self) -> None:
-        """Wait until all is written. Raises what stopped a lane."""
-        self.rows.wait()
-        self.body.wait()
-
-    def stop(self) -> None:
-        """End the threads; what waits is not written."""
-        self.rows.stop()
-        self.body.stop()
 
 
 class BatchDraft:

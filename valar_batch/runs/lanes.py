@@ -58,3 +58,20 @@ class Lane:
                 self._failure = error
             del call  # what it holds is not needed while this waits
             self._calls.task_done()
+
+
+class Lanes:
+    """The lanes of the two files of a batch, which are written side by side."""
+
+    def __init__(self) -> None:
+        self.rows, self.body = Lane("rows"), Lane("body")
+
+    def wait(self) -> None:
+        """Wait until all is written. Raises what stopped a lane."""
+        self.rows.wait()
+        self.body.wait()
+
+    def stop(self) -> None:
+        """End the threads; what waits is not written."""
+        self.rows.stop()
+        self.body.stop()

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from valar_batch import durable
 from valar_batch.runs.batch import write_sent_batch
-from valar_batch.runs.draft import BatchDraft, Lanes, rows_schema
+from valar_batch.runs.draft import BatchDraft, rows_schema
+from valar_batch.runs.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
