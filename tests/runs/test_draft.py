@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valar_batch.core.identity import RunId, params_hash
+from valar_batch.core.identity import RunId
 from valar_batch.core.problems import Problem
 from valar_batch.core.wire import request_bytes
 from valar_batch.errors import StateError
-from valar_batch.runs.draft import Draft, PreparedRow
+from valar_batch.runs.draft import Draft, PreparedRows
 from valar_batch.runs.home import Home
 
 RUN = RunId("ab" * 32)
@@ -24,19 +24,23 @@ def params_of(number: int) -> bytes:
     return json.dumps({"model": "m", "input": f"line {number}\\n,é"}).encode()
 
 
-def prepared(number: int, *, valid: bool = True) -> PreparedRow:
-    if not valid:
-        return PreparedRow(f"r-{number}", problem="null")
-    params = params_of(number)
-    return PreparedRow(f"r-{number}", request_bytes(f"r-{number}", params), params_hash(params))
+def prepared(numbers: list[int], valid: list[bool]) -> PreparedRows:
+    requests = [
+        request_bytes(f"r-{n}", params_of(n)) if ok else None
+        for n, ok in zip(numbers, valid, strict=True)
+    ]
+    return PreparedRows(
+        [f"r-{n}" for n in numbers], requests, [None if ok else "null" for ok in valid]
+    )
 
 
-def fill(draft: Draft, rows: list[PreparedRow], chunk: int):
+def fill(draft: Draft, valid: list[bool], chunk: int):
     batch = draft.new_batch(1, pa.large_binary())
-    for start in range(0, len(rows), chunk):
-        part = rows[start : start + chunk]
-        kept = pa.array([b'{"n":%d}' % (start + n) for n in range(len(part))], pa.large_binary())
-        batch.add(kept, part)
+    for start in range(0, len(valid), chunk):
+        part = valid[start : start + chunk]
+        numbers = list(range(start + 1, start + 1 + len(part)))
+        kept = pa.array([b'{"n":%d}' % (n - 1) for n in numbers], pa.large_binary())
+        batch.add(kept, prepared(numbers, part))
     batch.close()
     return batch
 
@@ -45,7 +49,6 @@ def fill(draft: Draft, rows: list[PreparedRow], chunk: int):
 @settings(max_examples=40, deadline=None)
 def test_withdrawn_requests_leave_an_exact_body(tmp_path_factory, valid, chunk, data) -> None:
     """Taking requests out gives the very bytes of a body that never had them."""
-    rows = [prepared(n, valid=ok) for n, ok in enumerate(valid, 1)]
     out = (
         data.draw(st.sets(st.sampled_from([n for n, ok in enumerate(valid, 1) if ok])))
         if any(valid)
@@ -54,7 +57,7 @@ def test_withdrawn_requests_leave_an_exact_body(tmp_path_factory, valid, chunk, 
     home = Home(tmp_path_factory.mktemp("home"))
     problem = Problem("duplicate id", "id", "row 1 has the same id")
     with Draft(home) as draft:
-        batch = fill(draft, rows, chunk)
+        batch = fill(draft, valid, chunk)
         taken: list[bytes] = []
         batch.withdraw(dict.fromkeys(out, problem), taken.append)
         (record,) = draft.finish(RUN)
@@ -64,12 +67,12 @@ def test_withdrawn_requests_leave_an_exact_body(tmp_path_factory, valid, chunk, 
     left = [n for n, ok in enumerate(valid, 1) if ok and n not in out]
     assert json.loads(body) == {
         "endpoint": "/v1/responses",
-        "requests": [json.loads(rows[n - 1].request) for n in left],
+        "requests": [{"custom_id": f"r-{n}", "params": json.loads(params_of(n))} for n in left],
         "label": f"{RUN}-1-0",
     }
     assert record.requests == len(left)
     assert taken == [params_of(number) for number in sorted(out)]
-    assert [row["row"] for row in kept] == list(range(1, len(rows) + 1))
+    assert [row["row"] for row in kept] == list(range(1, len(valid) + 1))
     assert [row["row"] for row in kept if row["problem"] is None] == left
 
 
@@ -79,7 +82,7 @@ def test_a_draft_that_fails_leaves_nothing(tmp_path) -> None:
 
     def prepare_and_fail() -> None:
         with Draft(home) as draft:
-            fill(draft, [prepared(1)], 1)
+            fill(draft, [True], 1)
             raise StateError("in the middle")
 
     with pytest.raises(StateError):

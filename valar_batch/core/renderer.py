@@ -23,6 +23,7 @@ from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
 from valar_batch.core.recipe import FINISHED, MAY_BE_ABSENT, PROMPTS, Recipe, Source, columns_of
 from valar_batch.core.rules import BATCH_WINDOWS, LOGPROBS
+from valar_batch.core.splicing import Skeleton
 from valar_batch.core.template import NullRendered, Template, decode_text, json_text, text_of
 from valar_batch.core.translation.finished import Rewritten, api_of_item, api_of_line, offered
 from valar_batch.core.translation.repairs import INSTRUCTIONS_LEAD, repaired
@@ -30,10 +31,7 @@ from valar_batch.core.validate import ABSENT, check_input, check_messages, check
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-SLOT = "\x00slot\x00"
-"""Stands for what varies while the constant rest of the params is written once."""
+    from collections.abc import Callable, Mapping, Sequence
 
 MOST_MODELS = 20
 """How many models are kept in mind that rows name and the shipped table lacks."""
@@ -93,6 +91,7 @@ class Renderer:
         )
         self.required = self.columns - (MAY_BE_ABSENT if source is Source.LINE else frozenset())
         self.id_column = "custom_id" if source in FINISHED else recipe.id_column
+        self._named = custom_id_of_request if source in FINISHED else custom_id_for_value
         self.id_hint = "give each row its own id"
         if source not in FINISHED:
             self.id_hint += ", or drop --id to number the rows"
@@ -102,7 +101,11 @@ class Renderer:
         self._optional = {"output"} if recipe.answer else set()
         self._known = shipped_prices().models.keys()
         self._note(self._fields)
-        self._head, self._system_slot, self._tail = self._skeleton()
+        has_system, has_images = self._system is not None, bool(recipe.images)
+        self._skeleton = Skeleton(
+            self._fields, self._instructions, has_system=has_system, has_images=has_images
+        )
+        self.size = self._skeleton.size + sum(template.size for template in templates)
 
     def _template(self, source: str | None, name: str) -> Template | None:
         return None if source is None else Template(source, name, self.recipe.null_text)
@@ -148,20 +151,6 @@ class Renderer:
         if problem := check_model(self._fields.get("model"), "model"):
             raise UsageError(problem.message, hint=problem.hint)
 
-    def _skeleton(self) -> tuple[bytes, bytes, bytes]:
-        """Write the params around their slots: before the system text, before the user's, after."""
-        model = {"model": self._fields["model"]} if "model" in self._fields else {}
-        user: Any = SLOT
-        if self._system is not None or self._instructions or self.recipe.images:
-            user = [{"role": "user", "content": SLOT}]
-        if self._system is not None:
-            user.insert(0, {"role": "system", "content": SLOT})
-        if self._instructions:
-            user.insert(0, {"role": "system", "content": self._instructions})
-        written = json_text({**model, "input": user, **self._fields}).encode()
-        head, *middle, tail = written.split(orjson.dumps(SLOT))
-        return head, middle[0] if middle else b"", tail
-
     def custom_id(self, row: Mapping[str, Any], number: int) -> str:
         """Give a row's custom_id. Raises RowRefused for a null, an empty or an unfit id."""
         column = self.id_column
@@ -177,8 +166,7 @@ class Renderer:
             raise RowRefused(
                 Problem("unusable id", column, "an id is text or a number", self.id_hint)
             )
-        named = custom_id_of_request if self.source in FINISHED else custom_id_for_value
-        return named(text_of(value))
+        return self._named(text_of(value))
 
     def params(self, row: Mapping[str, Any]) -> bytes:
         """Give the exact bytes of a row's params. Raises RowRefused."""
@@ -187,12 +175,29 @@ class Renderer:
         if self.source in PROMPTS:
             text = orjson.dumps(self._text(row))
             if self._images is None:
-                return self._spliced(text, row)
+                return self._lead(row) + text + self._skeleton.tail
             return self._with_images(self._images, text, row)
         name = self.source.value
         if name not in row:
             self._absent(name, row)
         return self._ready(self._given(row[name]), row)
+
+    def all_params(self, rows: Sequence[Mapping[str, Any]]) -> list[bytes] | None:
+        """Give the params of rows at once; None where they have to be made row by row."""
+        if self.source not in PROMPTS or self._images is not None:
+            return None
+        made = self._skeleton.all(rows, self._prompt, self._system)
+        for row in rows if made is not None and len(self.seen) < len(self.columns) else ():
+            self._see(row)
+        return made
+
+    def all_custom_ids(self, rows: Sequence[Mapping[str, Any]], first: int) -> list[str] | None:
+        """Give the custom_ids of rows from the number `first` on; None as for `all_params`."""
+        if self.id_column is None:
+            return list(map(custom_id_for_row, range(first, first + len(rows))))
+        values: list[Any] = [row.get(self.id_column) for row in rows]
+        is_well = set(map(type, values)) == {str} and all(values)
+        return list(map(self._named, values)) if is_well else None
 
     def unseen(self) -> list[str]:
         """Name the template columns that no row had: with --null, a misspelt name ends up here."""
@@ -237,7 +242,7 @@ class Renderer:
         content, problems = images.content(text, row)
         if problems:
             raise RowRefused(*problems)
-        return b"".join((self._lead(row), *content, self._tail))
+        return b"".join((self._lead(row), *content, self._skeleton.tail))
 
     def _see(self, row: Mapping[str, Any]) -> None:
         self.has_rendered = True
@@ -251,14 +256,10 @@ class Renderer:
         except (minijinja.TemplateError, NullRendered, TypeError, ValueError) as error:
             raise RowRefused(template.problem(error, row)) from error
 
-    def _spliced(self, user: bytes, row: Mapping[str, Any]) -> bytes:
-        return (self._head if self._system is None else self._lead(row)) + user + self._tail
-
     def _lead(self, row: Mapping[str, Any]) -> bytes:
         """Write what comes before the user's slot."""
-        if self._system is None:
-            return self._head
-        return self._head + orjson.dumps(self._rendered(self._system, row)) + self._system_slot
+        system = None if self._system is None else self._rendered(self._system, row)
+        return self._skeleton.lead(system)
 
     def _ready(self, value: Any, row: Mapping[str, Any]) -> bytes:
         name, model = self.source.value, self._fields.get("model")
@@ -277,14 +278,14 @@ class Renderer:
         if mended is not None and value != given:
             self.fixed.update(mended.repairs)
         if isinstance(value, str):
-            return self._spliced(orjson.dumps(value), row)
+            return self._lead(row) + orjson.dumps(value) + self._skeleton.tail
         leading = []
         if self._instructions:
             leading.append({"role": "system", "content": self._instructions})
         if self._system is not None:
             leading.append({"role": "system", "content": self._rendered(self._system, row)})
         if not leading:
-            return self._head + json_text(value).encode() + self._tail
+            return self._skeleton.head + json_text(value).encode() + self._skeleton.tail
         messages = value["messages"] if isinstance(value, dict) else value
         body = {**self._fields, "input": [*leading, *messages]}
         return json_text(body).encode()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import minijinja
@@ -19,11 +20,15 @@ from valar_batch.core.times import timedelta_text
 from valar_batch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 ABSENT = object()
 LITERALS = frozenset({"true", "false", "none", "True", "False", "None", "self", "loop"})
 BUILT_IN_FUNCTIONS = frozenset({"range", "dict", "debug", "namespace", "cycler", "joiner", "loop"})
+
+
+SLOT = "\x00slot\x00"
+"""Stands for what varies where the constant rest is made once."""
 
 
 class Number(float):
@@ -99,6 +104,7 @@ class Template:
             raise UsageError(message, hint=hint) from error
         self._names = frozenset(free - self._paths.keys() - BUILT_IN_FUNCTIONS)
         self.columns = self._names | {path[0] for path in self._paths.values()}
+        self._constants = self._constant_texts(source)
 
     def _rewrite(self, source: str) -> str:
         """Put a variable for the exact text in the place of each plain path to a column."""
@@ -118,6 +124,52 @@ class Template:
             return f"{match['open']} {variable} {match['close']}"
 
         return MARKUP.sub(replaced, source)
+
+    def _constant_texts(self, source: str) -> list[str] | None:
+        """Give what stands around the values where a template is nothing but plain columns."""
+        matches = list(MARKUP.finditer(source))
+        others = [match for match in matches if not (match["comment"] or match["raw"])]
+        if self._names or len(others) != len(self._paths):
+            return None
+        if any(len(path) > 1 for path in self._paths.values()):
+            return None
+        rendered = self._environment.render_template(self.name, **dict.fromkeys(self._paths, SLOT))
+        constants = rendered.split(SLOT)
+        return constants if len(constants) == len(self._paths) + 1 else None
+
+    @property
+    def size(self) -> int:
+        """Characters that all rows have in common, as far as that is known."""
+        return sum(map(len, self._constants or ()))
+
+    def render_all(self, rows: Sequence[Mapping[str, Any]]) -> list[str] | None:
+        """Render rows as `render` does, a column at a time; None where each needs its own look."""
+        if self._constants is None:
+            return None
+        head, *constants = self._constants
+        parts: list[Iterable[str]] = [repeat(head, len(rows))]
+        try:
+            for (name,), constant in zip(self._paths.values(), constants, strict=True):
+                parts += self._column(name, rows), repeat(constant)
+        except (KeyError, TypeError):
+            return None
+        return list(map("".join, zip(*parts, strict=False)))
+
+    def _column(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Write a column. Raises KeyError, and TypeError for what cannot be written."""
+        null = self._null_text
+        values: list[Any] = [row[name] if null is None else row.get(name) for row in rows]
+        kinds = set(map(type, values))
+        if kinds == {str}:
+            return values
+        return list(map(str if kinds == {int} else self._exact, values))
+
+    def _exact(self, value: Any) -> str:
+        if value is not None:
+            return text_of(value)
+        if self._null_text is None:
+            raise TypeError("a null")
+        return self._null_text
 
     def render(self, row: Mapping[str, Any]) -> str:
         """Render a row. Raises minijinja.TemplateError, NullRendered, TypeError, ValueError."""

@@ -6,15 +6,20 @@ here; the spool keeps every result's bytes whole.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from itertools import repeat
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from valar_batch.core.nesting import is_too_deep
 from valar_batch.core.rules import BATCH_ENDPOINT
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 BODY_HEAD = f'{{"endpoint":"{BATCH_ENDPOINT}","requests":[\n'.encode()
 SEPARATOR = b",\n"
+REQUEST = b'{"custom_id":"', b'","params":', b"}"
 BODY_OVERHEAD = 1024
 """Bytes set aside for the head and the tail (the label is at most 128 characters)."""
 
@@ -26,7 +31,16 @@ def body_tail(label: str) -> bytes:
 
 def request_bytes(custom_id: str, params: bytes) -> bytes:
     """One element of `requests`: custom_ids fit Valar's pattern, so they need no escaping."""
-    return b"".join((b'{"custom_id":"', custom_id.encode(), b'","params":', params, b"}"))
+    head, middle, tail = REQUEST
+    return b"".join((head, custom_id.encode(), middle, params, tail))
+
+
+def all_request_bytes(custom_ids: Iterable[str], params: Iterable[bytes]) -> list[bytes]:
+    """Give `request_bytes` of each custom_id with its params."""
+    head, middle, tail = REQUEST
+    ids = map(str.encode, custom_ids)
+    parts = zip(repeat(head), ids, repeat(middle), params, repeat(tail), strict=False)
+    return list(map(b"".join, parts))
 
 
 def params_of(request: bytes, custom_id: str) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.core.identity import INVALID_ROW, RunIdentity, params_hash
+from valar_batch.core.identity import INVALID_ROW, RunIdentity
 from valar_batch.core.images import images_in
 from valar_batch.core.pack import Packer
 from valar_batch.core.problems import FileRows, Problem, Tally, place_of, row_name
@@ -17,7 +17,7 @@ from valar_batch.errors import InputError
 from valar_batch.flow.events import Notice, Preparing
 from valar_batch.flow.requests import Requests
 from valar_batch.formats.readers import open_input
-from valar_batch.runs.draft import PreparedRow
+from valar_batch.runs.draft import PreparedRows
 from valar_batch.runs.id_index import IdIndex
 from valar_batch.runs.records import InputRecord, Totals
 
@@ -26,16 +26,13 @@ if TYPE_CHECKING:
 
     from valar_batch.core.recipe import Source
     from valar_batch.flow.events import Reporter
-    from valar_batch.flow.requests import Order
+    from valar_batch.flow.requests import Order, Portion
     from valar_batch.formats.readers import Chunk, Reader
     from valar_batch.runs.draft import BatchDraft, Draft
     from valar_batch.runs.home import Home
 
 MODE = "batch"
 SHOWN_PROBLEMS = 10
-
-HELD_BYTES = 8_000_000
-"""Requests are written as soon as they are this many bytes: large ones are not gathered."""
 
 
 class ProblemsFound(InputError):
@@ -124,35 +121,52 @@ class Preparation:
         self._tally = Tally()
         self._rows = 0
         self._params_bytes = self._images = self._image_bytes = 0
-        self._ids_kept = True
+        self._ids_kept = self._renderer.source in FINISHED
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next rows: slices of the chunk go to the batches that they fit in."""
-        held: list[PreparedRow] = []
-        held_bytes = 0
-        for index in range(len(chunk.rows)):
-            row = self._row(chunk, index)
-            size = len(row.request) if row.request else 0
-            if self._open is None or (size and not self._packer.fits(size)):
-                self._write(chunk, index, held)
-                held, held_bytes = [], 0
-                self._next_batch(chunk.first_row + index, chunk.kept.type)
-            if size:
-                self._packer.add(size)
-            held.append(row)
-            del row  # the next request is made before this name is set again
-            held_bytes += size
-            if held_bytes >= HELD_BYTES:
-                self._write(chunk, index + 1, held)
-                held, held_bytes = [], 0
-        self._write(chunk, len(chunk.rows), held)
+        for portion in self._requests.portions(chunk):
+            rows = self._taken(chunk, portion)
+            sizes = [len(request) if request else 0 for request in rows.requests]
+            at = 0
+            while at < len(rows):
+                count = self._packer.take(sizes[at:]) if self._open is not None else 0
+                self._write(chunk, portion.start + at, rows.slice(at, at + count))
+                at += count
+                if at < len(rows):
+                    self._next_batch(chunk.first_row + portion.start + at, chunk.kept.type)
 
-    def _write(self, chunk: Chunk, stop: int, rows: list[PreparedRow]) -> None:
-        """Write rows that end before the row `stop` of the chunk into the open batch."""
-        if self._open is None or not rows:
+    def _taken(self, chunk: Chunk, portion: Portion) -> PreparedRows:
+        """Count what was made of rows, and list their problems."""
+        first = chunk.first_row + portion.start
+        if self._has_ids:
+            self._ids.add_all(
+                (custom_id, first + index)
+                for index, custom_id in enumerate(portion.custom_ids)
+                if custom_id is not None and index not in portion.problems
+            )
+        if self._has_ids and self._ids_kept:
+            rows = chunk.rows[portion.start : portion.start + len(portion.custom_ids)]
+            self._ids_kept = all(
+                index in portion.problems or custom_id is None or is_kept(row, custom_id)
+                for index, (row, custom_id) in enumerate(zip(rows, portion.custom_ids, strict=True))
+            )
+        problems: list[str | None] = [None] * len(portion.requests)
+        for index, found in portion.problems.items():
+            self._tally.add(found)
+            self._draft.add_problems(found)
+            problems[index] = "; ".join(map(str, found))
+        self._params_bytes += portion.params_bytes
+        self._images += portion.images
+        self._image_bytes += portion.image_bytes
+        return PreparedRows(portion.custom_ids, portion.requests, problems)
+
+    def _write(self, chunk: Chunk, start: int, rows: PreparedRows) -> None:
+        """Write rows of the chunk, from `start` on, into the open batch."""
+        if self._open is None or not len(rows):
             return
-        self._identity.add(row.request or INVALID_ROW for row in rows)
-        self._open.add(chunk.kept.slice(stop - len(rows), len(rows)), rows)
+        self._identity.add(request or INVALID_ROW for request in rows.requests)
+        self._open.add(chunk.kept.slice(start, len(rows)), rows)
         self._rows += len(rows)
         requests = sum(batch.requests for batch in self._draft.batches)
         self._report(Preparing(self._rows, requests, self._tally.rows))
@@ -163,29 +177,11 @@ class Preparation:
         self._packer.close()
         self._open = self._draft.new_batch(first_row, kept)
 
-    def _row(self, chunk: Chunk, index: int) -> PreparedRow:
-        custom_id, params, request, problems = self._requests.of(chunk, index)
-        if problems or params is None:
-            return self._refuse(problems, custom_id)
-        if custom_id is not None and self._has_ids:
-            self._ids.add(custom_id, chunk.first_row + index)
-            self._ids_kept = self._ids_kept and is_kept(chunk.rows[index], custom_id)
-        self._params_bytes += len(params)
-        if self._renderer.may_have_images:
-            images, image_bytes = images_in(params)
-            self._images += images
-            self._image_bytes += image_bytes
-        return PreparedRow(custom_id, request, params_hash(params))
-
-    def _refuse(self, problems: Sequence[Problem], custom_id: str | None) -> PreparedRow:
-        self._tally.add(problems)
-        self._draft.add_problems(problems)
-        return PreparedRow(custom_id, problem="; ".join(map(str, problems)))
-
     def finish(self) -> None:
         """End the pass: look for ids that occur twice, and columns that never occurred."""
         if self._open is not None:
             self._open.close()
+        self._draft.wait()
         self._requests.check_seen()
         if self._has_ids:
             self._withdraw_duplicates(self._requests.reader.files())
@@ -235,7 +231,7 @@ class Preparation:
             digest=self._identity.hexdigest(),
             input=InputRecord(path, reader.format, reader.digest(), reader.files(), reading),
             schema=reader.schema(),
-            custom_id_is_input=self._renderer.source in FINISHED and self._ids_kept,
+            custom_id_is_input=self._ids_kept,
             optional_columns=self._renderer.optional_columns(),
             totals=Totals(
                 rows=self._rows,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from valar_batch.core.images import images_in
 from valar_batch.core.pack import Limits
 from valar_batch.core.prices import shipped_prices
 from valar_batch.core.problems import Problem
@@ -13,7 +14,7 @@ from valar_batch.core.recipe import Recipe, source_for
 from valar_batch.core.renderer import Renderer, RowRefused
 from valar_batch.core.rules import WINDOW_FIELD
 from valar_batch.core.validate import lookup, model_warning, window_warning
-from valar_batch.core.wire import request_bytes
+from valar_batch.core.wire import all_request_bytes, request_bytes
 from valar_batch.errors import InputError
 from valar_batch.flow.events import Notice
 from valar_batch.formats.image_files import ImageFiles
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from valar_batch.flow.events import Reporter
     from valar_batch.formats.rows import Chunk, Reader
+
+
+HELD_BYTES = 8_000_000
+"""Requests are given on as soon as they are about this many bytes: large ones are not gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,22 @@ class Made(NamedTuple):
     problems: Sequence[Problem]
 
 
+@dataclass(slots=True)
+class Portion:
+    """What was made of the rows of a chunk from `start` on: requests, or problems by their place.
+
+    The counts are of the params of the requests.
+    """
+
+    start: int
+    custom_ids: list[str | None] = field(default_factory=list)
+    requests: list[bytes | None] = field(default_factory=list)
+    problems: dict[int, Sequence[Problem]] = field(default_factory=dict)
+    params_bytes: int = 0
+    images: int = 0
+    image_bytes: int = 0
+
+
 class Requests:
     """The requests of an open input, under an order's recipe.
 
@@ -76,6 +97,53 @@ class Requests:
     def chunks(self) -> Iterator[Chunk]:
         """Give the rows, in order."""
         return self.reader.chunks(self.renderer.columns)
+
+    def portions(self, chunk: Chunk) -> Iterator[Portion]:
+        """Make the requests of all rows, about HELD_BYTES of them at a time."""
+        count = len(chunk.rows)
+        size = chunk.kept.nbytes + count * self.renderer.size
+        step = max(1, min(count, count * HELD_BYTES // max(size, 1)))
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            at_once = self._at_once(chunk, start, stop)
+            yield from self._one_by_one(chunk, start, stop) if at_once is None else [at_once]
+
+    def _at_once(self, chunk: Chunk, start: int, stop: int) -> Portion | None:
+        """Make the requests of rows that are all alike and well; None for others."""
+        rows: Any = chunk.rows[start:stop]
+        if set(map(type, rows)) != {dict}:
+            return None
+        params = self.renderer.all_params(rows)
+        custom_ids = self.renderer.all_custom_ids(rows, chunk.first_row + start) if params else None
+        if params is None or custom_ids is None:
+            return None
+        requests = all_request_bytes(custom_ids, params)
+        if max(map(len, requests)) > self.order.limits.largest_request:
+            return None
+        size = sum(map(len, params))
+        return Portion(start, [*custom_ids], [*requests], params_bytes=size)
+
+    def _one_by_one(self, chunk: Chunk, start: int, stop: int) -> Iterator[Portion]:
+        portion, held = Portion(start), 0
+        for index in range(start, stop):
+            custom_id, params, request, problems = self.of(chunk, index)
+            if problems:
+                portion.problems[index - portion.start] = problems
+            portion.custom_ids.append(custom_id)
+            portion.requests.append(request)
+            if params is not None:
+                portion.params_bytes += len(params)
+                if self.renderer.may_have_images:
+                    images, image_bytes = images_in(params)
+                    portion.images += images
+                    portion.image_bytes += image_bytes
+            held += len(request) if request else 0
+            del params, request  # the next ones are made before these names are set again
+            if held >= HELD_BYTES:
+                yield portion
+                portion, held = Portion(index + 1), 0
+        if portion.requests:
+            yield portion
 
     def of(self, chunk: Chunk, index: int) -> Made:
         """Make the request of a row."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from valar_batch.core.attempts import UNANSWERED, may_send_again, winner
-from valar_batch.core.identity import params_hash, parse_label
+from valar_batch.core.identity import parse_label
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.pack import Packer
 from valar_batch.core.statuses import Status, remote_status
@@ -18,7 +18,7 @@ from valar_batch.flow.named_rows import named_rows
 from valar_batch.flow.outcomes import Overlay
 from valar_batch.flow.remote import requests_in
 from valar_batch.flow.send import Sent, labelled, send
-from valar_batch.runs.draft import PreparedRow, old_requests
+from valar_batch.runs.draft import PreparedRows, old_requests
 from valar_batch.runs.records import damaged
 from valar_batch.runs.rounds import Round, origins, with_origin
 from valar_batch.runs.run import UNSENT
@@ -130,7 +130,7 @@ def begin_round(run: Run, choice: Choice, retried: Retried, report: Reporter) ->
             again = overlay.over(record)
             if again or named is not None or not all_completed(record):
                 first = known_statuses(folder, record)
-                requests = enumerate(old_requests(folder))
+                requests = enumerate(checked_requests(folder))
                 for places, rows in chooser.choose(folder, record, [first, *again]):
                     packing.add(rows, taken(requests, places, rows, folder))
         retried.batches = len(round_.batches)
@@ -209,6 +209,12 @@ class Chooser:
         return True
 
 
+def checked_requests(folder: BatchFolder) -> Iterator[bytes]:
+    """Give the requests of a body, once it is known to be the one that was prepared."""
+    folder.check_body()
+    yield from old_requests(folder)
+
+
 def taken(
     requests: Iterator[tuple[int, bytes]],
     places: Sequence[int],
@@ -217,11 +223,9 @@ def taken(
 ) -> list[bytes]:
     """Take the requests at these places of a body, making sure that they are those of the rows."""
     found: list[bytes] = []
-    ids, hashes = rows["custom_id"].to_pylist(), rows["params_hash"].to_pylist()
-    for place, custom_id, digest in zip(places, ids, hashes, strict=True):
+    for place, custom_id in zip(places, rows["custom_id"].to_pylist(), strict=True):
         request = next((line for number, line in requests if number == place), b"")
-        head = request_bytes(custom_id, b"")[:-1]
-        if not request.startswith(head) or params_hash(request[len(head) : -1]) != digest:
+        if not request.startswith(request_bytes(custom_id, b"")[:-1]):
             raise damaged(folder.body_path, "it is not what was prepared")
         found.append(request)
     return found
@@ -248,8 +252,7 @@ class Packing:
 
     def _append(self, rows: pa.RecordBatch, requests: Sequence[bytes]) -> None:
         if self._open is not None and requests:
-            ids, hashes = rows["custom_id"].to_pylist(), rows["params_hash"].to_pylist()
-            prepared = list(map(PreparedRow, ids, requests, hashes))
+            prepared = PreparedRows(rows["custom_id"].to_pylist(), requests, [None] * len(requests))
             self._open.add(rows["input"], prepared, rows["row"].to_pylist())
 
     def _next_batch(self, first_row: int) -> None:

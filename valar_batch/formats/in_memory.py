@@ -15,8 +15,7 @@ import pyarrow as pa
 from valar_batch.core.problems import Problem
 from valar_batch.errors import InputError
 from valar_batch.formats.arrow_files import Pieced, held_schema, sliced
-from valar_batch.formats.json_lines import JsonObjects
-from valar_batch.formats.json_lines import piece_of as json_piece
+from valar_batch.formats.json_lines import JsonObjects, Lines
 from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class DictRows:
         self._rows = rows
         self._digest = hashlib.sha256()
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Lines]:
         """Give the rows, each as the line of JSON that it would be."""
         lines: list[bytes | Problem] = []
         size = 0
@@ -107,10 +106,10 @@ class DictRows:
                 size += len(line)
             self._digest.update(b"\n")
             if len(lines) == CHUNK_ROWS or size >= CHUNK_BYTES:
-                yield json_piece(lines, None)
+                yield Lines(lines, None)
                 lines, size = [], 0
         if lines:
-            yield json_piece(lines, None)
+            yield Lines(lines, None)
 
     def hexdigest(self) -> str:
         """Give the SHA-256 of the lines."""
@@ -123,7 +122,7 @@ class DictRows:
 def dict_rows(rows: Iterable[object]) -> tuple[DictRows, JsonObjects]:
     """Take an iterable for rows, with what reads it."""
     part = DictRows(rows)
-    return part, JsonObjects([part], DictRows.pieces, ROWS)
+    return part, JsonObjects([part], DictRows.chunks, ROWS)
 
 
 def builtin(value: Any) -> Any:

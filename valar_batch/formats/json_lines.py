@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import chain, compress, islice
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -26,6 +27,11 @@ PEEK_CHUNKS = 16
 
 HINT = 'each line must be one JSON object, as in {"review": "…"}'
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
+decode_plain = msgspec.json.Decoder().decode
+
+PLAIN = frozenset({str, int, float, bool, NoneType})
+
 NOT_JSON = re.compile(rb"NaN|-?Infinity")
 HALF_PAIR = re.compile(
     rb"(?<!\\)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
@@ -33,28 +39,37 @@ HALF_PAIR = re.compile(
 )
 
 
+class Lines(NamedTuple):
+    """The lines of consecutive rows, or the Problems that rows are; their numbers as in a Chunk."""
+
+    lines: Sequence[bytes | Problem]
+    numbers: Sequence[int] | None
+
+
 class JsonObjects:
-    """Rows that are JSON objects, each with columns of its own; `read` gives those of a part."""
+    """Rows that are JSON objects, each with columns of its own; `read` gives a part's lines."""
 
     rows_may_differ = True
     nulls_are_absent = False
 
     def __init__(
-        self, parts: Sequence[Any], read: Callable[[Any], Iterator[Piece]], kind: str
+        self, parts: Sequence[Any], read: Callable[[Any], Iterator[Lines]], kind: str
     ) -> None:
         self.format = kind
         self._read = read
         self._settling = Settling()
         self._columns: list[str] = []
-        self._begun: dict[Any, tuple[deque[Piece], Iterator[Piece]]] = {}
+        self._are_plain = True
+        self._begun: dict[Any, tuple[deque[Lines], Iterator[Lines]]] = {}
         left = PEEK_CHUNKS
         for part in parts:
-            rows = read(part)
-            peeked: deque[Piece] = deque()
-            self._begun[part] = peeked, rows
-            for piece in islice(rows, left):
-                peeked.append(piece)
-                first = next((row for row in piece.rows if row and isinstance(row, dict)), None)
+            chunks = read(part)
+            peeked: deque[Lines] = deque()
+            self._begun[part] = peeked, chunks
+            for chunk in islice(chunks, left):
+                peeked.append(chunk)
+                rows = map(decoded, chunk.lines)
+                first = next((row for row in rows if row and isinstance(row, dict)), None)
                 if first is not None:
                     self._columns = list(first)
                     return
@@ -69,20 +84,55 @@ class JsonObjects:
         return self._columns
 
     def pieces(self, part: Any, wanted: Collection[str] | None) -> Iterator[Piece]:
-        """Give the rows with all their columns. A row that is no JSON object is a Problem."""
-        begun = self._begun.pop(part) if part in self._begun else (deque[Piece](), self._read(part))
-        peeked, rows = begun
+        """Give the rows with all their columns. A row that is no JSON object is a Problem.
+
+        Numbers of the `wanted` columns are exact, as `decode_json` gives them.
+        """
+        begun = self._begun.pop(part) if part in self._begun else (deque[Lines](), self._read(part))
+        peeked, chunks = begun
         while peeked:
-            yield self._settled(peeked.popleft())
-        yield from map(self._settled, rows)
+            yield self._piece(peeked.popleft(), wanted)
+        for chunk in chunks:
+            yield self._piece(chunk, wanted)
 
     def schema(self) -> pa.Schema:
         """Give a type for every key that any row has, in order of first appearance."""
         return self._settling.schema()
 
-    def _settled(self, piece: Piece) -> Piece:
-        self._settling.add([row for row in piece.rows if isinstance(row, dict)])
-        return piece
+    def _piece(self, chunk: Lines, wanted: Collection[str] | None) -> Piece:
+        kept: list[Any] = [*chunk.lines]
+        plain = self._plain_rows(kept, wanted) if self._are_plain else None
+        rows = exact_rows(kept) if plain is None else plain
+        if plain is None:
+            for i, row in enumerate(rows):
+                if not isinstance(row, dict):
+                    kept[i] = None
+                    rows[i] = problem_of(row)
+            plain = [row for row in rows if isinstance(row, dict)]
+        self._settling.add(plain)
+        return Piece(pa.array(kept, pa.large_binary()), rows, chunk.numbers)
+
+    def _plain_rows(self, lines: list[Any], wanted: Collection[str] | None) -> list[Any] | None:
+        """Decode lines of flat objects whose wanted values are no fractions; None for others.
+
+        Only fractions have to be decoded exactly, and only what is nested may be nested too deeply.
+        """
+        try:
+            rows = list(map(decode_plain, lines))
+        except UNDECODABLE:
+            return None
+        if set(map(type, rows)) != {dict}:
+            return None
+        kinds = set(map(type, chain.from_iterable(map(dict.values, rows))))
+        self._are_plain = kinds <= PLAIN and not (
+            float in kinds and any(has_fractions(rows, name) for name in wanted or chain(*rows))
+        )
+        return rows if self._are_plain else None
+
+
+def has_fractions(rows: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether a column has values that are no whole numbers."""
+    return float in {type(row.get(name)) for row in rows}
 
 
 def JsonLinesFiles(sources: Sequence[Source]) -> JsonObjects:  # noqa: N802
@@ -90,11 +140,11 @@ def JsonLinesFiles(sources: Sequence[Source]) -> JsonObjects:  # noqa: N802
     return JsonObjects(sources, read_lines, "jsonl")
 
 
-def read_lines(source: Source) -> Iterator[Piece]:
+def read_lines(source: Source) -> Iterator[Lines]:
     """Give the rows of a file of JSONL, or of one array; the reading goes on after a bad line."""
-    items = items_of(source) if is_array(source.head()) else lines_of(source)
-    for lines, numbers in grouped(items):
-        yield piece_of(lines, numbers)
+    if is_array(source.head()):
+        return grouped(([line], [number]) for line, number in items_of(source))
+    return grouped(lines_of(source))
 
 
 def line_end(block: bytes) -> int:
@@ -102,50 +152,47 @@ def line_end(block: bytes) -> int:
     return block.rfind(b"\n") + 1
 
 
-def lines_of(source: Source) -> Iterator[tuple[bytes, int]]:
+def lines_of(source: Source) -> Iterator[tuple[list[bytes], Sequence[int]]]:
     """Give lines that are not blank, stripped, with their numbers."""
     begin = 1
     for block in source.line_blocks(line_end):
-        for number, raw in enumerate(block.split(b"\n") if block.strip(BLANK) else (), begin):
-            line = raw.strip(BLANK)
-            if line:
-                yield line, number
-        begin += block.count(b"\n")
+        end = begin + block.count(b"\n")
+        if block.strip(BLANK):
+            lines = [line.strip(BLANK) for line in block.removesuffix(b"\n").split(b"\n")]
+            numbers: Sequence[int] = range(begin, begin + len(lines))
+            if not all(lines):
+                numbers = list(compress(numbers, lines))
+                lines = list(filter(None, lines))
+            yield lines, numbers
+        begin = end
 
 
-def grouped(items: Iterable[tuple[bytes, int]]) -> Iterator[tuple[list[bytes], list[int]]]:
+def grouped(found: Iterable[tuple[list[bytes], Sequence[int]]]) -> Iterator[Lines]:
     """Give lines with their numbers, a chunk's worth each."""
     lines: list[bytes] = []
     numbers: list[int] = []
     size = 0
-    for line, number in items:
-        lines.append(line)
-        numbers.append(number)
-        size += len(line)
-        if len(lines) == CHUNK_ROWS or size >= CHUNK_BYTES:
-            yield lines, numbers
-            lines, numbers, size = [], [], 0
+    for more, places in found:
+        lines += more
+        numbers += places
+        size += sum(map(len, more))
+        while len(lines) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield Lines(lines[:CHUNK_ROWS], numbers[:CHUNK_ROWS])
+            del lines[:CHUNK_ROWS], numbers[:CHUNK_ROWS]
+            size = sum(map(len, lines))
     if lines:
-        yield lines, numbers
+        yield Lines(lines, numbers)
 
 
-def piece_of(lines: Sequence[bytes | Problem], numbers: Sequence[int] | None) -> Piece:
-    """Decode lines; one that is no object is a Problem, and nothing of it is kept."""
-    kept: list[Any] = [*lines]
-    rows: list[Any]
+def exact_rows(lines: Sequence[bytes | Problem]) -> list[Any]:
+    """Decode lines with every number exact; a Problem for one that cannot be decoded."""
+    given: Sequence[Any] = lines
     try:
-        rows = list(map(decode_json, kept))
-        is_doubtful = any(map(is_too_deep, kept))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
+        rows = list(map(decode_json, given))
+        is_doubtful = any(map(is_too_deep, given))
+    except UNDECODABLE:
         is_doubtful = True
-    if is_doubtful:
-        rows = list(map(decoded, lines))
-    if set(map(type, rows)) != {dict}:
-        for i, row in enumerate(rows):
-            if not isinstance(row, dict):
-                kept[i] = None
-                rows[i] = problem_of(row)
-    return Piece(pa.array(kept, pa.large_binary()), rows, numbers)
+    return list(map(decoded, lines)) if is_doubtful else rows
 
 
 def decoded(line: bytes | Problem) -> Any:

@@ -19,6 +19,7 @@ from valar_batch.core.identity import Label, RunId, idempotency_key
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, params_of
 from valar_batch.runs.batch import BatchFolder, rows_writer
+from valar_batch.runs.lanes import Lanes
 from valar_batch.runs.records import BatchRecord, RunRecord, encode_record
 from valar_batch.runs.run import Run
 
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 PREFIX = ".preparing-"
 REMOVED_PREFIX = ".removing-"
 COMPRESSION_LEVEL = 1
+HELD_BYTES = 8_000_000
+"""So much is gathered before it is handed to the lanes: a thread that is called often waits for
+Python's lock more than it works."""
 
 
 def rows_schema(kept: pa.DataType) -> pa.Schema:
-    """`rows.arrow`: a row without a request has its problem and no params hash.
+    """`rows.arrow`: a row without a request has its problem.
 
-    `input` holds the row as it was: a JSONL line, or the columns of a CSV or Parquet row.
+    `params_hash` is null: only earlier versions wrote it. `input` holds the row as it was: a JSONL
+    line, or the columns of a CSV or Parquet row.
     """
     return pa.schema(
         [
@@ -51,19 +56,31 @@ def rows_schema(kept: pa.DataType) -> pa.Schema:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedRow:
-    """A row on its way into a batch: either a request with its params hash, or a problem."""
+class PreparedRows:
+    """Consecutive rows on their way into a batch: each has either a request or a problem."""
 
-    custom_id: str | None
-    request: bytes | None = None
-    params_hash: bytes | None = None
-    problem: str | None = None
+    custom_ids: Sequence[str | None]
+    requests: Sequence[bytes | None]
+    problems: Sequence[str | None]
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def slice(self, start: int, stop: int) -> PreparedRows:
+        """Give a part of the rows."""
+        part = slice(start, stop)
+        return PreparedRows(self.custom_ids[part], self.requests[part], self.problems[part])
 
 
 class BatchDraft:
-    """A batch in preparation. Its body lacks the tail, which holds the run's id."""
+    """A batch in preparation. Its body lacks the tail, which holds the run's id.
 
-    def __init__(self, path: Path, number: int, first_row: int, kept: pa.DataType) -> None:
+    What is added is gathered and written by `lanes`; `close` ends that, and `Lanes.wait` waits.
+    """
+
+    def __init__(
+        self, path: Path, number: int, first_row: int, kept: pa.DataType, lanes: Lanes
+    ) -> None:
         path.mkdir(parents=True)
         self.folder = BatchFolder(path)
         self.number = number
@@ -71,16 +88,19 @@ class BatchDraft:
         self.rows = 0
         self.requests = 0
         self.bytes = 0
+        self._lanes = lanes
         self._digest = hashlib.sha256()
         self._schema = rows_schema(kept)
-        self._files = contextlib.ExitStack()
-        self._rows = self._files.enter_context(rows_writer(self.folder.rows_path, self._schema))
-        self._body = self._files.enter_context(frame_writer(self.folder.body_path, "wb"))
+        self._rows_file = contextlib.ExitStack()
+        self._rows = self._rows_file.enter_context(rows_writer(self.folder.rows_path, self._schema))
+        self._body_file = contextlib.ExitStack()
+        self._body = self._body_file.enter_context(frame_writer(self.folder.body_path, "wb"))
+        self._held_rows: list[pa.RecordBatch] = []
+        self._held_requests: list[bytes] = []
+        self._held = 0
         self._write_body(BODY_HEAD)
 
-    def add(
-        self, kept: pa.Array, rows: Sequence[PreparedRow], numbers: Sequence[int] | None = None
-    ) -> None:
+    def add(self, kept: pa.Array, rows: PreparedRows, numbers: Sequence[int] | None = None) -> None:
         """Append rows, with `kept` as they were in the input.
 
         Their `numbers` in the input, from the lowest to the highest; None is the next ones.
@@ -89,22 +109,35 @@ class BatchDraft:
         numbers = range(start, start + len(rows)) if numbers is None else numbers
         columns = [
             pa.array(numbers, pa.int64()),
-            pa.array([row.custom_id for row in rows], pa.string()),
-            pa.array([row.params_hash for row in rows], pa.binary(16)),
-            pa.array([row.problem for row in rows], pa.string()),
+            pa.array(rows.custom_ids, pa.string()),
+            pa.nulls(len(rows), pa.binary(16)),
+            pa.array(rows.problems, pa.string()),
             kept,
         ]
-        self._rows.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._held_rows.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         self.rows += len(rows)
         self.last_row = numbers[-1] if len(numbers) else self.last_row
-        self._add_requests([row.request for row in rows if row.request is not None])
+        requests = [request for request in rows.requests if request is not None]
+        self._held_requests += requests
+        self._held += kept.nbytes + sum(map(len, requests))
+        if self._held >= HELD_BYTES:
+            self._hand_over()
 
-    def _add_requests(self, requests: Sequence[bytes]) -> None:
+    def _hand_over(self) -> None:
+        """Give what is held to the lanes."""
+        rows, requests, goes_on = self._held_rows, self._held_requests, self.requests > 0
+        self._held_rows, self._held_requests, self._held = [], [], 0
+        self.requests += len(requests)
+        if rows:
+            self._lanes.rows.call(lambda: self._rows.write_table(pa.Table.from_batches(rows)))
         if requests:
-            if self.requests:
-                self._write_body(SEPARATOR)
-            self._write_body(SEPARATOR.join(requests))
-            self.requests += len(requests)
+            self._lanes.body.call(lambda: self._write_requests(requests, goes_on=goes_on))
+
+    def _write_requests(self, requests: Sequence[bytes], *, goes_on: bool) -> None:
+        """Write requests, one alone without a copy of it."""
+        if goes_on:
+            self._write_body(SEPARATOR)
+        self._write_body(SEPARATOR.join(requests))
 
     def _write_body(self, content: bytes) -> None:
         self._digest.update(content)
@@ -112,8 +145,15 @@ class BatchDraft:
         self._body.write(content)
 
     def close(self) -> None:
-        """No more rows come."""
-        self._files.close()
+        """No more rows come: what is held is written, and the files are closed."""
+        self._hand_over()
+        self._lanes.rows.call(self._rows_file.close)
+        self._lanes.body.call(self._body_file.close)
+
+    def abandon(self) -> None:
+        """Let go of the files as they are; the lanes have stopped."""
+        self._rows_file.close()
+        self._body_file.close()
 
     def withdraw(
         self, problems: Mapping[int, Problem], on_withdrawn: Callable[[bytes], None]
@@ -122,18 +162,16 @@ class BatchDraft:
 
         `on_withdrawn` is told the params of each.
         """
-        old = self.folder
-        aside = BatchDraft(old.path / "without", self.number, self.first_row, self._schema[4].type)
+        self._lanes.wait()
+        old, kept = self.folder, self._schema.field("input").type
+        aside = BatchDraft(old.path / "without", self.number, self.first_row, kept, self._lanes)
         requests = old_requests(old)
         for batch in old.rows():
-            rows = [
-                withdrawn(
-                    batch, i, problems.get(self.first_row + aside.rows + i), requests, on_withdrawn
-                )
-                for i in range(batch.num_rows)
-            ]
-            aside.add(batch["input"], rows)
+            start = self.first_row + aside.rows
+            found = [problems.get(start + i) for i in range(batch.num_rows)]
+            aside.add(batch["input"], withdrawn(batch, found, requests, on_withdrawn))
         aside.close()
+        self._lanes.wait()
         aside.folder.rows_path.replace(old.rows_path)
         aside.folder.body_path.replace(old.body_path)
         aside.folder.path.rmdir()
@@ -141,6 +179,7 @@ class BatchDraft:
 
     def finish(self, run_id: str, attempt: int = 1, *, of: int) -> BatchRecord:
         """Write the tail with the label, and the record of a batch, one `of` so many."""
+        self._lanes.wait()
         label = Label(run_id, attempt, self.number)
         self._body = frame_writer(self.folder.body_path, "ab")
         with self._body:
@@ -192,21 +231,20 @@ def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def withdrawn(
     rows: pa.RecordBatch,
-    index: int,
-    problem: Problem | None,
+    problems: Sequence[Problem | None],
     requests: Iterator[bytes],
     on_withdrawn: Callable[[bytes], None],
-) -> PreparedRow:
-    """Give one row of a batch again, without its request where it has a problem now."""
-    custom_id = rows["custom_id"][index].as_py()
-    old_problem = rows["problem"][index].as_py()
-    if old_problem is not None:
-        return PreparedRow(custom_id, problem=old_problem)
-    request = next(requests)
-    if problem is not None:
-        on_withdrawn(params_of(request, custom_id))
-        return PreparedRow(custom_id, problem=str(problem))
-    return PreparedRow(custom_id, request, rows["params_hash"][index].as_py())
+) -> PreparedRows:
+    """Give rows of a batch again, without the requests of those that have a problem now."""
+    custom_ids, old_problems = rows["custom_id"].to_pylist(), rows["problem"].to_pylist()
+    left: list[bytes | None] = []
+    for index, problem in enumerate(problems):
+        request = None if old_problems[index] is not None else next(requests)
+        if request is not None and problem is not None:
+            on_withdrawn(params_of(request, custom_ids[index]))
+            old_problems[index], request = str(problem), None
+        left.append(request)
+    return PreparedRows(custom_ids, left, old_problems)
 
 
 class Draft:
@@ -225,13 +263,15 @@ class Draft:
         self.path.mkdir(mode=0o700)
         self._problems = (self.path / "problems.jsonl").open("wb")
         self.batches: list[BatchDraft] = []
+        self._lanes = Lanes()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         durable.place_fault(error, self.path)
-        for close in (self._problems.close, *(batch.close for batch in self.batches)):
+        self._lanes.stop()
+        for close in (self._problems.close, *(batch.abandon for batch in self.batches)):
             with contextlib.suppress(OSError):  # what a full disk did not take is not needed now
                 close()
         shutil.rmtree(self.path, ignore_errors=True)
@@ -246,8 +286,12 @@ class Draft:
         """Begin the next batch."""
         number = len(self.batches)
         path = self.path / "batches" / f"{number:05d}"
-        self.batches.append(BatchDraft(path, number, first_row, kept))
+        self.batches.append(BatchDraft(path, number, first_row, kept, self._lanes))
         return self.batches[-1]
+
+    def wait(self) -> None:
+        """Wait until what was added is written. Raises what kept it from that."""
+        self._lanes.wait()
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """List problems in the run's file."""

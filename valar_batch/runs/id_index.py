@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BUCKETS = 256
@@ -29,9 +29,16 @@ class IdIndex:
 
     def add(self, custom_id: str, row: int) -> None:
         """Take in the id of a row."""
-        digest = hashlib.blake2b(custom_id.encode(), digest_size=16).digest()
-        self._buckets[digest[0]] += RECORD.pack(digest, row)
-        self._held += RECORD.size
+        self.add_all([(custom_id, row)])
+
+    def add_all(self, ids: Iterable[tuple[str, int]]) -> None:
+        """Take in ids, each with its row."""
+        buckets, pack, digest_of, count = self._buckets, RECORD.pack, hashlib.blake2b, 0
+        for custom_id, row in ids:
+            digest = digest_of(custom_id.encode(), digest_size=16).digest()
+            buckets[digest[0]] += pack(digest, row)
+            count += 1
+        self._held += count * RECORD.size
         if self._held >= SPILL_BYTES:
             self._spill()
 

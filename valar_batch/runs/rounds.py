@@ -11,6 +11,7 @@ import pyarrow as pa
 from valar_batch import durable
 from valar_batch.runs.batch import write_sent_batch
 from valar_batch.runs.draft import BatchDraft, rows_schema
+from valar_batch.runs.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ class Round:
         self.attempt = attempt
         self.path = run.retries_path / ".preparing"
         self.batches: list[BatchDraft] = []
+        self._lanes = Lanes()
 
     def __enter__(self) -> Self:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -44,15 +46,17 @@ class Round:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         durable.place_fault(error, self.path)
+        self._lanes.stop()
         for batch in self.batches:
             with contextlib.suppress(OSError):  # what a full disk did not take is not needed now
-                batch.close()
+                batch.abandon()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def new_batch(self, first_row: int) -> BatchDraft:
         """Begin the next batch to be sent."""
         number = len(self.batches)
-        self.batches.append(BatchDraft(self._place(number), number, first_row, ORIGIN))
+        place = self._place(number)
+        self.batches.append(BatchDraft(place, number, first_row, ORIGIN, self._lanes))
         return self.batches[-1]
 
     def take_up(self, remote: Batch, number: int, rows: list[pa.RecordBatch], *, of: int) -> None:
