@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from valar_batch.core.statuses import Status, remote_status
-from valar_batch.core.wire import RawResult, Result, plausible
+from valar_batch.core.wire import RawResult, Result, UsageDetails, plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from valar_batch.core.prices import Price
 
@@ -22,6 +22,8 @@ CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 decode_result = msgspec.json.Decoder(Result).decode
 decode_raw = msgspec.json.Decoder(RawResult).decode
+
+NO_DETAILS = UsageDetails()
 
 
 class Outcome(NamedTuple):
@@ -86,9 +88,10 @@ class OutcomeReader:
         tokens_in = cached = tokens_out = reasoning = cost = None
         if usage is not None:
             tokens_in, tokens_out = plausible(usage.input_tokens), plausible(usage.output_tokens)
-            details = (usage.input_tokens_details, usage.output_tokens_details)
-            cached = first(d.cached_tokens for d in details if d)
-            reasoning = first(d.reasoning_tokens for d in reversed(details) if d)
+            details_in = usage.input_tokens_details or NO_DETAILS
+            details_out = usage.output_tokens_details or NO_DETAILS
+            cached = first(details_in.cached_tokens, details_out.cached_tokens)
+            reasoning = first(details_out.reasoning_tokens, details_in.reasoning_tokens)
             price = self._price_of(result)
             if price is not None and tokens_in is not None and tokens_out is not None:
                 cost = price.cost(tokens_in, cached or 0, tokens_out)
@@ -124,9 +127,10 @@ class OutcomeReader:
         return None, None if tool_calls(output) else "answer has no text"
 
 
-def first(values: Iterable[int | None]) -> int | None:
-    """Give the first count that is there."""
-    return next((value for value in map(plausible, values) if value is not None), None)
+def first(one: int | None, other: int | None) -> int | None:
+    """Give the first of two counts that is there."""
+    count = plausible(one)
+    return plausible(other) if count is None else count
 
 
 def output_text(output: Any) -> str | None:
