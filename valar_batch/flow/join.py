@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from valar_batch.core.answer_schema import AnswerSchema
     from valar_batch.flow.events import Reporter
+    from valar_batch.flow.outcomes import BatchOutcomes
     from valar_batch.formats.layout import Choice, Layout
     from valar_batch.formats.targets import Target
-    from valar_batch.flow.outcomes import BatchOutcomes
     from valar_batch.formats.writers import Writer
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import RunRecord

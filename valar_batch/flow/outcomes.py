@@ -178,9 +178,10 @@ class BatchOutcomes:
     def join(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Give the outcomes of rows, at least one, as they are held."""
         ids = rows["custom_id"].to_pylist()
-        places = list(map(self._attempts[0].place, ids))
+        found = map(self._attempts[0].place, ids)
+        places = [place for place in found if place is not None]
         is_plain = len(self._attempts) == 1 and rows["problem"].null_count == rows.num_rows
-        if is_plain and None not in places:
+        if is_plain and len(places) == len(ids):
             return rows_at(self._pieces, places)
         return self._put_together(map(self._of, ids, rows["problem"].to_pylist()))
 

@@ -194,8 +194,9 @@ class Layout:
     def objects(self, kept: pa.Array[Any], held: pa.RecordBatch) -> Iterator[bytes]:
         """Give the rows as JSON objects; those of JSONL stay as they are where all is shown."""
         names = [column.name for column in self._added]
-        added = zip(*(fragments(held[c.held_as]) for c in self._added), strict=True)
-        if not self._added:
+        columns = [fragments(held[column.held_as]) for column in self._added]
+        added: Iterable[tuple[Any, ...]] = zip(*columns, strict=True)
+        if not columns:
             added = repeat((), len(kept))
         if self._is_whole:
             rows = to_json_objects(kept, self._input_schema)

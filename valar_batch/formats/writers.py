@@ -149,7 +149,7 @@ class ColumnWriter:
 
 
 class OnThread:
-    """Calls a function on a thread, one call at a time; the next call, or leaving, raises its error.
+    """Calls a function on a thread, one call at a time; the next call or the end raises its error.
 
     Arrow encodes and compresses without Python's lock, so the rows that follow are made meanwhile.
     """
