@@ -46,6 +46,7 @@ def folder(tmp_path, monkeypatch):
     (place / "prompt.txt").write_text("Say {{ a }}\n\n")
     (place / "answer.json").write_text(json.dumps(SCHEMA))
     (place / "tools.json").write_text(json.dumps([TOOL]))
+    (place / "deep.json").write_text("[" * 100_000)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     return place
@@ -158,6 +159,7 @@ def test_a_mapping_is_a_recipe_too(folder) -> None:
         ("schema = 'no.json'", "schema: there is no schema file no.json", "give a file"),
         ("tools = 'no.json'", "No such file or directory", "check the path"),
         ("tools = 'prompt.txt'", "prompt.txt: this is not JSON", "as in [{"),
+        ("tools = 'deep.json'", "deep.json: this is not JSON: maximum recursion depth", "as in [{"),
         ("tools = [1]", "the tools are no array of objects", "as in [{"),
     ],
 )

@@ -166,7 +166,7 @@ def tools_in(given: Any, folder: Path, source: str) -> tuple[dict[str, Any], ...
         name = f"{path}: "
         try:
             given = msgspec.json.decode(text_of_file(path, "--tools"))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UsageError(f"{name}this is not JSON: {error}", hint=TOOLS) from error
     tools = [given] if isinstance(given, dict) else given
     if not isinstance(tools, list | tuple) or not all(isinstance(tool, dict) for tool in tools):

@@ -83,7 +83,7 @@ def json_document(value: dict[str, Any], name: str) -> Any:
     """Give a copy of a dict as JSON has it. Raises UsageError where it is not JSON."""
     try:
         return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         message = f"{name} is not JSON: {error}"
         raise UsageError(message, hint="a JSON Schema holds plain data only") from error
 

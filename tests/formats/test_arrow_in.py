@@ -348,3 +348,28 @@ def test_text_that_is_no_utf8(tmp_path):
             "X: cannot be read as Parquet: column 't': Invalid UTF8 sequence at string index 1"
             " | check that the file is complete and that it is Parquet"
         )
+
+
+DOUBLE = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["y", "y"])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        DOUBLE,
+        pa.ListArray.from_arrays([0, 1], DOUBLE),
+        pa.DictionaryArray.from_arrays(pa.array([0]), DOUBLE),
+        pa.StructArray.from_arrays([DOUBLE], names=["x"]),
+    ],
+    ids=["struct", "list", "dictionary", "within"],
+)
+def test_a_struct_with_a_field_twice(tmp_path, column):
+    """Python cannot hold it: it is refused by name, before a row is read."""
+    path = tmp_path / "x.arrow"
+    written(pa.table({"n": [1], "c": column}), path, "stream")
+    with pytest.raises(InputError) as error:
+        read(open_input(str(path)))
+    assert said(error).replace(str(path), "X") == (
+        "X, column 'c': a struct has more than one field 'y'"
+        " | give every field of a struct its own name"
+    )

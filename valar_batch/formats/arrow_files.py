@@ -12,7 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valar_batch.errors import InputError
-from valar_batch.formats.arrow_types import held_type, is_held, kept_array, kept_type, python_values
+from valar_batch.formats.arrow_types import (
+    held_type,
+    inner_types,
+    is_held,
+    kept_array,
+    kept_type,
+    python_values,
+)
 from valar_batch.formats.kept import encode
 from valar_batch.formats.rows import CHUNK_BYTES, CHUNK_ROWS, Piece, no_rows
 from valar_batch.formats.schema import JSON_TEXT, is_json_text
@@ -20,7 +27,7 @@ from valar_batch.formats.source import unreadable
 from valar_batch.formats.unified import unify
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from valar_batch.core.problems import Problem
@@ -213,9 +220,13 @@ def released(batches: Iterator[pa.RecordBatch], mapped: mmap.mmap) -> Iterator[p
 
 def held_schema(schema: pa.Schema, name: str) -> pa.Schema:
     """Give the schema of the outputs. Raises InputError where there are no columns, or double."""
-    if double := [column for column, n in Counter(schema.names).items() if n > 1]:
-        message = f"{name}: there is more than one column {', '.join(map(repr, double))}"
+    if double := repeated(schema.names):
+        message = f"{name}: there is more than one column {double}"
         raise InputError(message, hint="give every column its own name")
+    for field in schema:
+        if double := repeated_within(field.type):
+            message = f"{name}, column {field.name!r}: a struct has more than one field {double}"
+            raise InputError(message, hint="give every field of a struct its own name")
     if not schema.names:
         raise no_rows(name)
     return pa.schema(
@@ -226,6 +237,19 @@ def held_schema(schema: pa.Schema, name: str) -> pa.Schema:
             for field in schema
         ]
     )
+
+
+def repeated(names: Iterable[str]) -> str:
+    """Name what occurs more than once."""
+    return ", ".join(repr(name) for name, count in Counter(names).items() if count > 1)
+
+
+def repeated_within(kind: pa.DataType) -> str:
+    """Name the fields that a struct has more than once, in the first such struct of a type."""
+    if pa.types.is_dictionary(kind):
+        return repeated_within(kind.value_type)
+    own = repeated(field.name for field in kind) if pa.types.is_struct(kind) else ""
+    return own or next(filter(None, map(repeated_within, inner_types(kind))), "")
 
 
 def unrun(kind: pa.DataType) -> pa.DataType:
