@@ -105,6 +105,7 @@ class checking:  # noqa: N801 - reads as a verb where it is used
         self._command = script("ours.join_checked", target, rows)
 
     def __call__(self, _: Sample) -> None:
+        """Raise CalledProcessError where it has not."""
         subprocess.run(self._command, check=True)  # noqa: S603 - our own command
 
 

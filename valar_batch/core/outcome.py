@@ -10,7 +10,7 @@ from valar_batch.core.statuses import Status, remote_status
 from valar_batch.core.wire import RawResult, Result, UsageDetails, plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from valar_batch.core.prices import Price
 
@@ -141,23 +141,27 @@ def output_text(output: Any) -> str | None:
     return "".join(texts) if texts else None
 
 
-def items_of(output: Any) -> Iterator[dict[str, Any]]:
+def items_of(output: Any) -> list[dict[str, Any]]:
     """Give the items of a response's output, in any of the shapes that it may have."""
-    for item in output if isinstance(output, list) else [output]:
-        if isinstance(item, dict):
-            yield item
+    items = output if isinstance(output, list) else [output]
+    return [item for item in items if isinstance(item, dict)]
 
 
-def text_parts(output: Any) -> Iterator[dict[str, Any]]:
+def text_parts(output: Any) -> list[dict[str, Any]]:
     """Give the parts of an output's messages that have text; bare text counts as one part."""
+    parts: list[dict[str, Any]] = []
     for item in items_of(output):
-        if item.get("type", "message") != "message":
-            continue
-        content = item.get("content")
-        parts = [{"text": content}] if isinstance(content, str) else content
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, dict) and isinstance(part.get("text"), str):
-                yield part
+        if item.get("type", "message") == "message":
+            content = item.get("content")
+            if isinstance(content, list):
+                parts += [
+                    part
+                    for part in content
+                    if isinstance(part, dict) and isinstance(part.get("text"), str)
+                ]
+            elif isinstance(content, str):
+                parts.append({"text": content})
+    return parts
 
 
 def tool_calls(output: Any) -> list[dict[str, str | None]] | None:
