@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from valar_batch.errors import UsageError
 from valar_batch.events import Notice
-from valar_batch.flow.damage import reopen_damaged
+from valar_batch.flow.damage import mending
 from valar_batch.flow.events import silent
 from valar_batch.flow.foreign import with_input
 from valar_batch.flow.join import Join, Summary
@@ -181,11 +181,15 @@ def fetch(
         rows = rows_given(the_run, path, options.get("id"), options.get("input_format"))
         if rows is not None:
             shown = stack.enter_context(with_input(the_run, rows, open_home(), report))
-        join = Join(shown, target, choice, report)
-        if not the_run.is_collected() or reopen_damaged(the_run, report):
-            with session_on(the_run.record.target, report, options, the_run) as session:
-                collect(session, the_run, join, most, wait=wait)
-        return deliver(the_run, target, join, report)
+
+        def bring() -> pa.Table | Written:
+            join = Join(shown, target, choice, report)
+            if not the_run.is_collected():
+                with session_on(the_run.record.target, report, options, the_run) as session:
+                    collect(session, the_run, join, most, wait=wait)
+            return deliver(the_run, target, join, report)
+
+        return mending(the_run, report, bring)
 
 
 @overload
@@ -222,9 +226,13 @@ def run(
             allow=lambda runs: check_output(target, runs, overwrite=overwrite),
             announce=lambda run: check_columns(run, choice),
         )
-        join = Join(submitted.run, target, choice, report)
-        collect(session, submitted.run, join, most, wait=True)
-        return deliver(submitted.run, target, join, report)
+
+        def bring() -> pa.Table | Written:
+            join = Join(submitted.run, target, choice, report)
+            collect(session, submitted.run, join, most, wait=True)
+            return deliver(submitted.run, target, join, report)
+
+        return mending(submitted.run, report, bring)
 
 
 def order_of(source: Input, options: SubmitKeywords | RunKeywords) -> Order:

@@ -282,9 +282,7 @@ class Session:
     ) -> None:
         """Bring home what was sent of a run."""
         from valar_batch.flow.collect import Pace, collect
-        from valar_batch.flow.damage import reopen_damaged
 
-        reopen_damaged(run, self.report)
         pace = Pace(concurrency, missing_after(), patience())
         collect(
             run,

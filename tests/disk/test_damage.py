@@ -169,6 +169,14 @@ def test_each_file(world, name, damage) -> None:
     assert world.served.executions() == world.executed
 
 
+def test_damaged_results_to_the_standard_output(world) -> None:
+    """What was written to a pipe cannot be taken back, so damage is found before the first row."""
+    world.damaged("runs/RUN/batches/00001/results.jsonl.zst", DAMAGES["cut"])
+    done = world("fetch", world.run, "--to", "-", "--quiet")
+    assert done.stdout_bytes == world.whole
+    assert world.served.executions() == world.executed
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FILES), st.sampled_from(["cut", "flip"]), st.integers(0, 1 << 24))
 def test_any_byte(world, name, how, place) -> None:

@@ -156,9 +156,10 @@ def through(given, folder):
         kept = [batch["input"] for batch in again]
     path = folder / "out.parquet"
     schema = reader.schema()
-    with open_output(output_target(str(path)), layout_of(schema), provenance={}) as writer:
+    layout = layout_of(schema)
+    with open_output(output_target(str(path)), layout, provenance={}) as writer:
         for rows in kept:
-            writer.write(rows, [Outcome("r", "completed")] * len(rows))
+            writer.write(rows, layout.held([Outcome("r", "completed")] * len(rows)))
     return pq.read_table(path).select(schema.names)
 
 

@@ -9,7 +9,7 @@ import pytest
 from valar_batch.core.outcome import OPTIONAL, Outcome
 from valar_batch.errors import UsageError
 from valar_batch.formats.layout import Choice, layout_of
-from valar_batch.formats.targets import Target
+from valar_batch.formats.targets import Form, Target
 from valar_batch.formats.typed import AnswerColumn
 from valar_batch.formats.writers import open_output
 
@@ -114,41 +114,46 @@ CHOSEN = Choice(("status", "n", "output", "response", "review"))
 def test_chosen_columns_of_json_lines() -> None:
     """Values stay as they stand in the line; what a line lacks is left out, or null in Arrow."""
     layout = layout_of(TEXTS, CHOSEN, answer=ANSWERS)
-    assert list(layout.objects(LINES, OUTCOMES)) == [
+    assert list(layout.objects(LINES, layout.held(OUTCOMES, Form.JSON))) == [
         b'{"status":"completed","n":1.10,"output":%b,"response":null,"review":"a"}' % ANSWER,
         b'{"status":"completed","n":null,"output":null,"response":null}',
         b'{"status":"failed","output":null,"response":null}',
     ]
-    texts = [column.to_pylist() for column in layout.texts(LINES, OUTCOMES)]
+    held = layout.held(OUTCOMES, Form.TEXT)
+    texts = [column.to_pylist() for column in layout.texts(LINES, held)]
     assert texts[1] == ["1.10", None, None]
     assert texts[2] == ['{"label":"x","status":7}', None, None]
-    arrays = layout_of(TEXTS, Choice(("review",))).arrays(LINES, OUTCOMES)
+    only = layout_of(TEXTS, Choice(("review",)))
+    arrays = only.arrays(LINES, only.held(OUTCOMES))
     assert [array.to_pylist() for array in arrays] == [["a", None, None]]
 
 
 def test_chosen_columns_of_rows() -> None:
     """Columns that are not chosen are not touched; none of the input's may be chosen at all."""
     layout = layout_of(TEXTS, CHOSEN, answer=ANSWERS)
-    rows = list(map(json.loads, layout.objects(ROWS, OUTCOMES)))
+    rows = list(map(json.loads, layout.objects(ROWS, layout.held(OUTCOMES, Form.JSON))))
+    held = layout.held(OUTCOMES, Form.TEXT)
     assert [(row["n"], row["review"]) for row in rows] == [("1.10", "a"), ("2", None), ("", "c")]
-    assert [column.to_pylist() for column in layout.texts(ROWS, OUTCOMES)][1] == ["1.10", "2", ""]
-    arrays = layout.arrays(ROWS, OUTCOMES)
+    assert [column.to_pylist() for column in layout.texts(ROWS, held)][1] == ["1.10", "2", ""]
+    arrays = layout.arrays(ROWS, layout.held(OUTCOMES))
     assert arrays[4].to_pylist() == ["a", None, "c"]
     only = layout_of(TEXTS, Choice(("status",)))
+    held = only.held(OUTCOMES)
     for kept in (ROWS, LINES):
-        assert only.arrays(kept, OUTCOMES)[0].to_pylist() == ["completed", "completed", "failed"]
-        assert list(only.objects(kept, OUTCOMES))[2] == b'{"status":"failed"}'
+        assert only.arrays(kept, held)[0].to_pylist() == ["completed", "completed", "failed"]
+        assert list(only.objects(kept, held))[2] == b'{"status":"failed"}'
 
 
 def test_flattened_values() -> None:
     """The properties of each answer, null where there is none."""
     layout = layout_of(TEXTS, Choice(("label", "output_status"), flatten=True), answer=ANSWERS)
-    assert list(layout.objects(LINES, OUTCOMES)) == [
+    assert list(layout.objects(LINES, layout.held(OUTCOMES, Form.JSON))) == [
         b'{"label":"x","output_status":7}',
         b'{"label":null,"output_status":null}',
         b'{"label":null,"output_status":null}',
     ]
-    assert layout.texts(LINES, OUTCOMES)[0].to_pylist() == ["x", None, None]
+    held = layout.held(OUTCOMES, Form.TEXT)
+    assert layout.texts(LINES, held)[0].to_pylist() == ["x", None, None]
 
 
 def test_an_arrow_file_has_one_dictionary_for_a_column(tmp_path) -> None:
@@ -166,7 +171,7 @@ def test_an_arrow_file_has_one_dictionary_for_a_column(tmp_path) -> None:
     target = Target(tmp_path / "out.arrow", "arrow", "zstd", 2)
     with open_output(target, layout, provenance={}) as writer:
         for rows in kept:
-            writer.write(rows, OUTCOMES[:2])
+            writer.write(rows, layout.held(OUTCOMES[:2]))
     with pa.ipc.open_file(target.path) as file:
         assert file.num_record_batches == 3
         table = file.read_all()

@@ -59,7 +59,8 @@ def write(path, kept, schema, outcomes=None, *, custom_id_is_input=False, proven
     target = output_target(str(path))
     with open_output(target, layout, provenance=provenance or {}) as writer:
         for array in kept:
-            writer.write(array, (outcomes or [DONE] * len(array))[: len(array)])
+            said = (outcomes or [DONE] * len(array))[: len(array)]
+            writer.write(array, layout.held(said, target.form))
     return path.read_bytes()
 
 
@@ -310,8 +311,9 @@ def test_standard_output(capfdbinary, output_format):
     """`-` writes to the standard output, and leaves it open."""
     kept, schema = taken_in(b"a\n1\n")
     target = output_target("-", output_format)
-    with open_output(target, layout_of(schema), provenance={}) as writer:
-        writer.write(kept[0], [BAD])
+    layout = layout_of(schema)
+    with open_output(target, layout, provenance={}) as writer:
+        writer.write(kept[0], layout.held([BAD], target.form))
     print("more")  # noqa: T201 - the stream must still work
     out = capfdbinary.readouterr().out
     expected = {

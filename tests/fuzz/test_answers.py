@@ -19,6 +19,7 @@ from valar_batch.core.wire import decode_response, result_line
 from valar_batch.errors import RemoteError
 from valar_batch.flow.join import TypedAnswers
 from valar_batch.formats.layout import Choice, layout_of
+from valar_batch.formats.targets import Form
 from valar_batch.formats.typed import AnswerColumn
 from valar_batch.runs import spool
 
@@ -94,11 +95,11 @@ def test_results_of_any_bytes(tmp_path) -> None:
             assert (outcome.custom_id, outcome.status) == ("r-1", status)
         for layout, own in zip(layouts, (readers[1], readers[2], readers[2]), strict=True):
             outcome = own.read(found, 1)
-            (written,) = layout.objects(kept, [outcome])
+            (written,) = layout.objects(kept, layout.held([outcome], Form.JSON))
             assert json.loads(written, parse_int=str)["text"] == "x"
-            columns = layout.arrays(kept, [outcome])
+            columns = layout.arrays(kept, layout.held([outcome]))
             pa.RecordBatch.from_arrays(columns, schema=layout.schema).validate(full=True)
-            layout.texts(kept, [outcome])
+            layout.texts(kept, layout.held([outcome], Form.TEXT))
     assert accepted
 
 

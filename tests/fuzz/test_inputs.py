@@ -22,6 +22,7 @@ from valar_batch.errors import InputError, UsageError, ValarBatchError
 from valar_batch.flow.requests import Order, Requests
 from valar_batch.formats.layout import layout_of
 from valar_batch.formats.readers import open_input
+from valar_batch.formats.targets import Form
 
 ROWS = [
     {"text": "one", "id": "a", "n": 1, "deep": {"x": [1, None, {"y": "é"}]}, "f": 1.10},
@@ -134,12 +135,12 @@ def read_through(path, recipe: Recipe) -> int:
     layout = layout_of(schema)
     for part in kept:
         outcomes = [BAD] * len(part)
-        for line in layout.objects(part, outcomes):
+        for line in layout.objects(part, layout.held(outcomes, Form.JSON)):
             json.loads(line)
-        assert {len(column) for column in layout.texts(part, outcomes)} == {len(part)}
-        pa.RecordBatch.from_arrays(layout.arrays(part, outcomes), schema=layout.schema).validate(
-            full=True
-        )
+        texts = layout.texts(part, layout.held(outcomes, Form.TEXT))
+        assert {len(column) for column in texts} == {len(part)}
+        arrays = layout.arrays(part, layout.held(outcomes))
+        pa.RecordBatch.from_arrays(arrays, schema=layout.schema).validate(full=True)
     return rows
 
 

@@ -19,6 +19,7 @@ from valar_batch.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from valar_batch.flow.join import Summary
     from valar_batch.runs.run import Run
 
 
@@ -72,7 +73,7 @@ def command(
     from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.session import how_to_go_on, reporting_on, resumable
-    from valar_batch.flow.damage import reopen_damaged
+    from valar_batch.flow.damage import mending
     from valar_batch.flow.foreign import with_input
     from valar_batch.flow.join import Join
     from valar_batch.orders import rows_given
@@ -103,11 +104,12 @@ def command(
         if rows is not None:
             shown = stack.enter_context(with_input(run, rows, home, report))
         check_columns(shown, output.choice())
-        if run.is_collected() and not reopen_damaged(run, report):
-            summary = Join(shown, out, output.choice(), report).write()
-        else:
-            session = stack.enter_context(
-                Session.open(run.record.target, report, run, access.access())
-            )
-            summary = deliver(session, run, out, output, wait=not no_wait, shown=shown)
+
+        def bring() -> Summary:
+            if run.is_collected():
+                return Join(shown, out, output.choice(), report).write()
+            with Session.open(run.record.target, report, run, access.access()) as session:
+                return deliver(session, run, out, output, wait=not no_wait, shown=shown)
+
+        summary = mending(run, report, bring, is_repeatable=out.path is not None)
     raise typer.Exit(conclude(run, summary, out, screen, as_json=as_json))

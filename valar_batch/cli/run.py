@@ -41,6 +41,7 @@ def command(
     from valar_batch.cli.deliver import conclude, deliver
     from valar_batch.cli.render import problems_shown, say
     from valar_batch.cli.session import how_to_go_on, open_session
+    from valar_batch.flow.damage import mending
     from valar_batch.session import check_apart, check_columns, check_output, open_home
 
     heed.stop_after(timeout)
@@ -60,7 +61,12 @@ def command(
             allow=lambda runs: check_output(out, runs, overwrite=output.overwrite),
             announce=lambda run: check_columns(run, output.choice()),
         )
-        summary = deliver(session, submitted.run, out, output, wait=True)
+        summary = mending(
+            submitted.run,
+            session.report,
+            lambda: deliver(session, submitted.run, out, output, wait=True),
+            is_repeatable=out.path is not None,
+        )
     if not (screen.quiet or submitted.sent.posted):
         say(f"{submitted.run.id}: {what_was_sent(submitted)}")
     raise typer.Exit(conclude(submitted.run, summary, out, screen, as_json=as_json))

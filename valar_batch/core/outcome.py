@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from valar_batch.core.statuses import Status, remote_status
-from valar_batch.core.wire import RawResult, Result, plausible
+from valar_batch.core.wire import RawResult, Result, UsageDetails, plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection
 
     from valar_batch.core.prices import Price
 
@@ -22,6 +22,8 @@ CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 decode_result = msgspec.json.Decoder(Result).decode
 decode_raw = msgspec.json.Decoder(RawResult).decode
+
+NO_DETAILS = UsageDetails()
 
 
 class Outcome(NamedTuple):
@@ -86,9 +88,10 @@ class OutcomeReader:
         tokens_in = cached = tokens_out = reasoning = cost = None
         if usage is not None:
             tokens_in, tokens_out = plausible(usage.input_tokens), plausible(usage.output_tokens)
-            details = (usage.input_tokens_details, usage.output_tokens_details)
-            cached = first(d.cached_tokens for d in details if d)
-            reasoning = first(d.reasoning_tokens for d in reversed(details) if d)
+            details_in = usage.input_tokens_details or NO_DETAILS
+            details_out = usage.output_tokens_details or NO_DETAILS
+            cached = first(details_in.cached_tokens, details_out.cached_tokens)
+            reasoning = first(details_out.reasoning_tokens, details_in.reasoning_tokens)
             price = self._price_of(result)
             if price is not None and tokens_in is not None and tokens_out is not None:
                 cost = price.cost(tokens_in, cached or 0, tokens_out)
@@ -124,9 +127,10 @@ class OutcomeReader:
         return None, None if tool_calls(output) else "answer has no text"
 
 
-def first(values: Iterable[int | None]) -> int | None:
-    """Give the first count that is there."""
-    return next((value for value in map(plausible, values) if value is not None), None)
+def first(one: int | None, other: int | None) -> int | None:
+    """Give the first of two counts that is there."""
+    count = plausible(one)
+    return plausible(other) if count is None else count
 
 
 def output_text(output: Any) -> str | None:
@@ -137,23 +141,27 @@ def output_text(output: Any) -> str | None:
     return "".join(texts) if texts else None
 
 
-def items_of(output: Any) -> Iterator[dict[str, Any]]:
+def items_of(output: Any) -> list[dict[str, Any]]:
     """Give the items of a response's output, in any of the shapes that it may have."""
-    for item in output if isinstance(output, list) else [output]:
-        if isinstance(item, dict):
-            yield item
+    items = output if isinstance(output, list) else [output]
+    return [item for item in items if isinstance(item, dict)]
 
 
-def text_parts(output: Any) -> Iterator[dict[str, Any]]:
+def text_parts(output: Any) -> list[dict[str, Any]]:
     """Give the parts of an output's messages that have text; bare text counts as one part."""
+    parts: list[dict[str, Any]] = []
     for item in items_of(output):
-        if item.get("type", "message") != "message":
-            continue
-        content = item.get("content")
-        parts = [{"text": content}] if isinstance(content, str) else content
-        for part in parts if isinstance(parts, list) else []:
-            if isinstance(part, dict) and isinstance(part.get("text"), str):
-                yield part
+        if item.get("type", "message") == "message":
+            content = item.get("content")
+            if isinstance(content, list):
+                parts += [
+                    part
+                    for part in content
+                    if isinstance(part, dict) and isinstance(part.get("text"), str)
+                ]
+            elif isinstance(content, str):
+                parts.append({"text": content})
+    return parts
 
 
 def tool_calls(output: Any) -> list[dict[str, str | None]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from valar_batch.core.answer_schema import AnswerReader
 from valar_batch.core.outcome import OutcomeReader
 from valar_batch.core.statuses import Status
 from valar_batch.flow.events import Writing, in_use
-from valar_batch.flow.outcomes import BatchOutcomes, Prices, RunOutcomes
+from valar_batch.flow.outcomes import Prices, RunOutcomes
 from valar_batch.formats.layout import layout_of
 from valar_batch.formats.parts import clear_folder, part_path, place_beside
 from valar_batch.formats.typed import AnswerColumn
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from valar_batch.core.answer_schema import AnswerSchema
-    from valar_batch.core.outcome import Outcome
     from valar_batch.flow.events import Reporter
+    from valar_batch.flow.outcomes import BatchOutcomes
     from valar_batch.formats.layout import Choice, Layout
     from valar_batch.formats.targets import Target
     from valar_batch.formats.writers import Writer
     from valar_batch.runs.batch import BatchFolder
     from valar_batch.runs.records import RunRecord
     from valar_batch.runs.run import Run
+
+
+MOST_ERRORS = 1000
+"""Messages that a summary tells apart."""
 
 
 @dataclass(slots=True)
@@ -50,25 +55,34 @@ class Summary:
     misfits: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
-    def add(self, outcome: Outcome) -> None:
-        """Count a row."""
-        self.rows += 1
-        self.statuses[str(outcome.status)] += 1
-        self.input_tokens += outcome.input_tokens or 0
-        self.cached_tokens += outcome.cached_tokens or 0
-        self.output_tokens += outcome.output_tokens or 0
-        self.cost_usd += outcome.cost_usd or 0.0
-        if outcome.cost_usd is None and outcome.input_tokens is not None:
-            self.unpriced += 1
-        if outcome.error is not None and outcome.status == Status.COMPLETED:
-            self.misfits += 1
-        if outcome.error is not None and (outcome.error in self.errors or len(self.errors) < 1000):
-            self.errors[outcome.error] += 1
+    def add(self, held: pa.RecordBatch) -> None:
+        """Count rows by their outcomes, as a layout holds them."""
+        import pyarrow.compute as pc
+
+        error, cost, tokens = held["error"], held["cost_usd"], held["input_tokens"]
+        self.rows += held.num_rows
+        self.statuses.update(counted(held["status"]))
+        self.input_tokens += pc.sum(tokens).as_py() or 0
+        self.cached_tokens += pc.sum(held["cached_tokens"]).as_py() or 0
+        self.output_tokens += pc.sum(held["output_tokens"]).as_py() or 0
+        self.cost_usd += pc.sum(cost).as_py() or 0.0
+        self.unpriced += pc.sum(pc.and_(cost.is_null(), tokens.is_valid())).as_py()
+        if error.null_count < len(error):
+            completed = pc.equal(held["status"], Status.COMPLETED.value)
+            self.misfits += pc.sum(pc.and_(completed, error.is_valid())).as_py()
+            for message, count in counted(error.drop_null()).items():
+                if message in self.errors or len(self.errors) < MOST_ERRORS:
+                    self.errors[message] += count
 
     @property
     def is_complete(self) -> bool:
         """Whether every row has its answer, and one that fits the schema where there is one."""
         return self.rows == self.statuses[Status.COMPLETED] and not self.misfits
+
+
+def counted(texts: pa.Array) -> dict[str, int]:
+    """Count how often each text is there, in the order in which they come first."""
+    return {entry["values"]: entry["counts"] for entry in texts.value_counts().to_pylist()}
 
 
 def layout_for(record: RunRecord, choice: Choice) -> Layout:
@@ -115,7 +129,7 @@ class Join:
         """Write the whole output, or what is not written of it yet."""
         run, target = self._run, self._target
         with self._writing() as mark:
-            collected, found = run.collected(), RunOutcomes(run, self._reader)
+            collected, found = run.collected(), self._outcomes()
             if target.is_folder:
                 self._clear_folder()
                 for batch in run.batches:
@@ -139,13 +153,17 @@ class Join:
         """Give the whole output as a table in memory."""
         groups: list[pa.Table] = []
         writer = table_writer(self._with_dictionaries(), provenance_of(self._run), groups.append)
-        collected, found = self._run.collected(), RunOutcomes(self._run, self._reader)
+        collected, found = self._run.collected(), self._outcomes()
         for batch in self._run.batches:
             self._write_batch(batch, writer, found.of_batch(batch))
         writer.finish()
         with self._writing():
             self._run.add_output(None, self._target.format, collected)
         return pa.concat_tables(groups)
+
+    def _outcomes(self) -> RunOutcomes:
+        hold = partial(self._layout.held, form=self._target.form)
+        return RunOutcomes(self._run, self._reader, hold)
 
     def _writing(self) -> AbstractContextManager[str]:
         return self._run.writing_output(in_use(f"the output of {self._run.id}", self._report))
@@ -164,7 +182,7 @@ class Join:
             return
         with self._writing() as mark:
             self._clear_folder()
-            self._write_part(own, mark, BatchOutcomes(own, self._reader))
+            self._write_part(own, mark, self._outcomes().of_batch(own))
 
     def _clear_folder(self) -> None:
         """Make the folder, and remove the parts of other runs."""
@@ -187,10 +205,11 @@ class Join:
 
     def _write_batch(self, batch: BatchFolder, writer: Writer, outcomes: BatchOutcomes) -> None:
         for rows in batch.rows():
+            if not rows.num_rows:
+                continue
             joined = outcomes.join(rows)
             writer.write(rows["input"], joined)
-            for outcome in joined:
-                self.summary.add(outcome)
+            self.summary.add(joined)
             self._report(Writing(self._run.record.totals.rows, self.summary.rows))
 
 

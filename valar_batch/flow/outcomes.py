@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import cached_property
+from io import BytesIO
+from itertools import accumulate, count
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+
+import pyarrow as pa
 
 from valar_batch.core.attempts import winner
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.outcome import Outcome
 from valar_batch.core.prices import Price
 from valar_batch.core.statuses import Status
-from valar_batch.errors import StateError
+from valar_batch.flow.damage import DamagedResults
+from valar_batch.formats.held import HeldRows, rows_at
 from valar_batch.runs.run import UNSENT
-from valar_batch.runs.spool import read_lines
+from valar_batch.runs.spool import ends_at, read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    import pyarrow as pa
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from valar_batch.core.outcome import OutcomeReader
     from valar_batch.core.wire import Result
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from valar_batch.runs.run import Run
 
 T = TypeVar("T")
+Hold: TypeAlias = "Callable[[Sequence[Outcome]], pa.RecordBatch]"
+"""Makes columns of outcomes, in the form in which an output takes them."""
 
 NOT_IN_BATCH = "not in this batch"
 
@@ -81,75 +87,134 @@ def reaches(retry: BatchRecord, record: BatchRecord) -> bool:
 class RunOutcomes:
     """The outcomes of a run's rows, a batch at a time, in input order."""
 
-    def __init__(self, run: Run, reader: OutcomeReader) -> None:
+    def __init__(self, run: Run, reader: OutcomeReader, hold: Hold) -> None:
         self._reader = reader
-        self._overlay = Overlay(run, self._of_retry)
+        self._hold = hold
+        self._overlay = Overlay(run, self._load)
 
     def of_batch(self, batch: BatchFolder) -> BatchOutcomes:
         """Give the outcomes of a batch of the first attempt, with the retries over them."""
-        return BatchOutcomes(batch, self._reader, self._overlay.over(batch.read()))
+        record = batch.read()
+        attempts = [self._load(batch, record), *self._overlay.over(record)]
+        return BatchOutcomes(attempts, self._hold)
 
-    def _of_retry(self, batch: BatchFolder, _: BatchRecord) -> Mapping[str, Outcome]:
-        ids = batch.custom_ids()
-        outcomes = BatchOutcomes(batch, self._reader)
-        return {custom_id: outcomes.of(custom_id) for custom_id in ids}
+    def _load(self, batch: BatchFolder, record: BatchRecord) -> Attempt:
+        return Attempt(batch, record, self._reader, self._hold)
 
 
-class BatchOutcomes:
-    """The outcomes of one batch by custom_id; of two results for one id, the later counts.
+class Attempt:
+    """What is known of the requests of one batch; of two results for one id, the later counts.
 
-    `retries` hold the outcomes of rows that were sent again, the oldest attempt first.
+    Raises DamagedResults where a collected batch has not all of its results.
     """
 
     def __init__(
-        self,
-        batch: BatchFolder,
-        reader: OutcomeReader,
-        retries: Sequence[Mapping[str, Outcome]] = (),
+        self, batch: BatchFolder, record: BatchRecord, reader: OutcomeReader, hold: Hold
     ) -> None:
-        record = batch.read()
-        self._retries = retries
-        self._outcomes: dict[str, Outcome] = {}
-        for line in read_lines(batch.spool_path):
-            outcome = reader.read(line, 1)
-            self._outcomes[outcome.custom_id or ""] = outcome
-        if record.state is BatchState.COLLECTED and len(self._outcomes) < record.requests:
-            raise StateError(
-                f"results of {record.title} are damaged: {batch.spool_path}",
-                hint="repeat the command: they are fetched again",
-            )
-        sent = record.state not in UNSENT
+        rows, end = HeldRows(), 0
+        self._batch = batch
+        self._statuses: list[str] = []
+        self._places: dict[str | None, int] = {}
+        for content, end in read_ahead(batch.spool_path):  # noqa: B007 - the last one counts
+            outcomes = [reader.read(line, 1) for line in BytesIO(content)]
+            ids = [outcome.custom_id for outcome in outcomes]
+            self._places.update(zip(ids, count(len(self._statuses)), strict=False))
+            self._statuses += [outcome.status for outcome in outcomes]
+            rows.add(hold(outcomes))
+        if record.state is BatchState.COLLECTED and (
+            len(self._places) < record.requests or not ends_at(batch.spool_path, end)
+        ):
+            raise DamagedResults(record.title, batch.spool_path)
+        self.pieces = rows.pieces()
+        self._is_sent = record.state not in UNSENT
         ended = record.state in (BatchState.SETTLED, BatchState.COLLECTED)
         self._absent = Status.MISSING if ended else Status.PENDING
-        self._attempts = int(sent)
-        self._reason = ABSENT_REASONS[self._absent] if sent else "not sent yet"
 
-    def join(self, rows: pa.RecordBatch) -> list[Outcome]:
-        """Give the outcome of each row."""
-        ids, problems = rows["custom_id"].to_pylist(), rows["problem"].to_pylist()
-        return [
-            Outcome(custom_id, Status.INVALID, error=problem)
-            if problem is not None
-            else self.of(custom_id)
-            for custom_id, problem in zip(ids, problems, strict=True)
-        ]
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self._batch.custom_ids())
 
-    def of(self, custom_id: str | None) -> Outcome:
-        """Give the outcome of a request; a row without an id has none in this batch."""
+    def __len__(self) -> int:
+        return len(self._statuses)
+
+    def __contains__(self, custom_id: str) -> bool:
+        return custom_id in self._ids
+
+    def place(self, custom_id: str | None) -> int | None:
+        """Give the place of a result among the pieces."""
+        return self._places.get(custom_id)
+
+    def status(self, custom_id: str) -> str:
+        """Give the status of a request."""
+        place = self._places.get(custom_id)
+        return self._absent if place is None else self._statuses[place]
+
+    def sent(self, custom_id: str) -> int:
+        """Count how often a request was sent in it: once, or not at all yet."""
+        return int(self._is_sent or custom_id in self._places)
+
+    def without_result(self, custom_id: str) -> Outcome:
+        """Give the outcome of a request that has no result here."""
+        reason = ABSENT_REASONS[self._absent] if self._is_sent else "not sent yet"
+        return Outcome(custom_id, self._absent, error=reason, attempts=int(self._is_sent))
+
+
+class Place(NamedTuple):
+    """Where the outcome of a row is held, and how often the row was sent."""
+
+    place: int
+    attempts: int
+
+
+class BatchOutcomes:
+    """The outcomes of a batch's rows: those of its first attempt, with the later ones over them."""
+
+    def __init__(self, attempts: Sequence[Attempt], hold: Hold) -> None:
+        self._attempts = attempts
+        self._hold = hold
+        self._pieces = [piece for attempt in attempts for piece in attempt.pieces]
+        self._starts = [0, *accumulate(map(len, attempts))]
+
+    def join(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Give the outcomes of rows, at least one, as they are held."""
+        ids = rows["custom_id"].to_pylist()
+        found = map(self._attempts[0].place, ids)
+        places = [place for place in found if place is not None]
+        is_plain = len(self._attempts) == 1 and rows["problem"].null_count == rows.num_rows
+        if is_plain and len(places) == len(ids):
+            return rows_at(self._pieces, places)
+        return self._put_together(map(self._of, ids, rows["problem"].to_pylist()))
+
+    def _put_together(self, found: Iterable[Outcome | Place]) -> pa.RecordBatch:
+        others: list[Outcome] = []
+        places: list[int] = []
+        attempts: list[int] = []
+        for one in found:
+            attempts.append(one.attempts)
+            if isinstance(one, Place):
+                places.append(one.place)
+            else:
+                places.append(self._starts[-1] + len(others))
+                others.append(one)
+        pieces = [*self._pieces, self._hold(others)] if others else self._pieces
+        held = rows_at(pieces, places)
+        field = held.schema.get_field_index("attempts")
+        return held.set_column(field, held.schema.field(field), pa.array(attempts, pa.int32()))
+
+    def _of(self, custom_id: str | None, problem: str | None) -> Outcome | Place:
+        """Give the outcome of a row; one without an id has none in this batch."""
+        if problem is not None:
+            return Outcome(custom_id, Status.INVALID, error=problem)
         if custom_id is None:
             return Outcome(None, Status.MISSING, error=NOT_IN_BATCH)
-        outcome = self._outcomes.get(custom_id)
-        if outcome is None:
-            outcome = Outcome(custom_id, self._absent, error=self._reason, attempts=self._attempts)
-        again = [retry[custom_id] for retry in self._retries if custom_id in retry]
-        return laid_over(outcome, again) if again else outcome
-
-
-def laid_over(first: Outcome, again: Sequence[Outcome]) -> Outcome:
-    """Give the outcome that counts, with the number of times that the row was sent."""
-    outcomes = [first, *again]
-    counts = outcomes[winner([outcome.status for outcome in outcomes])]
-    return counts._replace(attempts=sum(outcome.attempts for outcome in outcomes))
+        first, *later = zip(self._starts, self._attempts, strict=False)
+        told = [first, *((start, attempt) for start, attempt in later if custom_id in attempt)]
+        sent = sum(attempt.sent(custom_id) for _, attempt in told)
+        start, counts = told[winner([attempt.status(custom_id) for _, attempt in told])]
+        place = counts.place(custom_id)
+        if place is None:
+            return counts.without_result(custom_id)._replace(attempts=sent)
+        return Place(start + place, sent)
 
 
 ABSENT_REASONS: Mapping[Status, str] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ import orjson
 import pyarrow as pa
 
 from valar_batch.core.outcome import OPTIONAL, Outcome
-from valar_batch.core.template import json_text
 from valar_batch.errors import UsageError
 from valar_batch.formats.arrow_types import plain_type
+from valar_batch.formats.columns import COUNTED, TYPES, Column, Origin, fragments
 from valar_batch.formats.kept import (
     json_values,
     text_column,
@@ -22,25 +21,12 @@ from valar_batch.formats.kept import (
     to_text_columns,
 )
 from valar_batch.formats.schema import JSON_TEXT
+from valar_batch.formats.targets import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from valar_batch.formats.typed import AnswerColumn
-
-LARGE = pa.large_string()
-TYPES: dict[str, pa.DataType] = {name: pa.string() for name in Outcome._fields} | {
-    "tool_calls": pa.list_(
-        pa.struct([(name, pa.string()) for name in ("type", "call_id", "name", "arguments")])
-    ),
-    "logprobs": pa.list_(pa.struct([("token", pa.string()), ("logprob", pa.float64())])),
-    "input_tokens": pa.int64(),
-    "cached_tokens": pa.int64(),
-    "output_tokens": pa.int64(),
-    "reasoning_tokens": pa.int64(),
-    "cost_usd": pa.float64(),
-    "attempts": pa.int32(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,70 +40,6 @@ class Choice:
     columns: tuple[str, ...] | None = None
     flatten: bool = False
     keep_response: bool = False
-
-
-class Origin(Enum):
-    """Where a column comes from."""
-
-    INPUT = "input"
-    OUTCOME = "outcome"
-    ANSWER = "answer"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of an output.
-
-    `key` is its name where it comes from: in the input, among the outcome's fields, or among the
-    properties of a typed answer. `answer` holds the values of a typed answer, where this is one,
-    and `dictionary` the distinct values where they were settled beforehand.
-    """
-
-    key: str
-    origin: Origin
-    field: pa.Field[Any]
-    answer: AnswerColumn | None = None
-    dictionary: pa.Array[Any] | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name in the output."""
-        name: str = self.field.name
-        return name
-
-    def value(self, outcome: Outcome) -> Any:
-        """Give what an outcome has for it."""
-        if self.origin is Origin.ANSWER:
-            answer = outcome.output
-            return answer.get(self.key) if isinstance(answer, dict) else None
-        return getattr(outcome, self.key)
-
-    def json(self, outcome: Outcome) -> Any:
-        """Give what an outcome has for it, ready to be written as JSON."""
-        value = self.value(outcome)
-        if value is None:
-            return None
-        if self.answer is not None:
-            return orjson.Fragment(json_text(value))
-        return orjson.Fragment(value) if isinstance(value, bytes) else value
-
-    def array(self, outcomes: Sequence[Outcome]) -> pa.Array[Any]:
-        """Give its values as Arrow holds them."""
-        values = [self.value(outcome) for outcome in outcomes]
-        if self.answer is not None:
-            return self.answer.array(values)
-        if self.key == "response":
-            values = [v if v is None else v.decode(errors="replace") for v in values]
-        return pa.array(values, self.field.type)
-
-    def text(self, outcomes: Sequence[Outcome]) -> pa.Array[Any]:
-        """Give its values as text: text as it is, nested values as JSON."""
-        if self.answer is None:
-            return text_column(self.array(outcomes))
-        values = (self.value(outcome) for outcome in outcomes)
-        return pa.array(
-            (v if v is None or isinstance(v, str) else json_text(v) for v in values), LARGE
-        )
 
 
 def layout_of(
@@ -222,11 +144,22 @@ class Layout:
         """The optional fields of the outcome that are shown."""
         return {column.key for column in self._added} & {*OPTIONAL}
 
-    def arrays(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> list[pa.Array[Any]]:
+    def held(self, outcomes: Sequence[Outcome], form: Form = Form.ARROW) -> pa.RecordBatch:
+        """Give outcomes as columns: what is shown of them, ready for its form, and what is counted.
+
+        At least one outcome.
+        """
+        fields = dict(zip(Outcome._fields, zip(*outcomes, strict=True), strict=True))
+        arrays = {name: pa.array(fields[name], TYPES[name]) for name in COUNTED}
+        for column in self._added:
+            if column.held_as not in arrays:
+                arrays[column.held_as] = column.held(fields, form)
+        return pa.RecordBatch.from_pydict(arrays)
+
+    def arrays(self, kept: pa.Array[Any], held: pa.RecordBatch) -> list[pa.Array[Any]]:
         """Give the rows as Arrow columns."""
         columns = to_columns(self._chosen(kept), self._kept_schema) if self._input else []
-        chosen = map(encoded, columns, self._input)
-        return self._placed(chosen, outcomes, Column.array)
+        return self._placed(map(encoded, columns, self._input), held)
 
     def with_one_dictionary_each(self, rows: Iterable[pa.Array[Any]]) -> Layout:
         """Settle the dictionaries of the input's columns, from all rows.
@@ -253,29 +186,33 @@ class Layout:
         ]
         return Layout(columns, self._source)
 
-    def texts(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> list[pa.Array[Any]]:
+    def texts(self, kept: pa.Array[Any], held: pa.RecordBatch) -> list[pa.Array[Any]]:
         """Give the rows as columns of text."""
         chosen = to_text_columns(self._chosen(kept), self._input_schema) if self._input else []
-        return self._placed(chosen, outcomes, Column.text)
+        return self._placed(chosen, held, text_column)
 
-    def objects(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> Iterator[bytes]:
+    def objects(self, kept: pa.Array[Any], held: pa.RecordBatch) -> Iterator[bytes]:
         """Give the rows as JSON objects; those of JSONL stay as they are where all is shown."""
+        names = [column.name for column in self._added]
+        columns = [fragments(held[column.held_as]) for column in self._added]
+        added: Iterable[tuple[Any, ...]] = zip(*columns, strict=True)
+        if not columns:
+            added = repeat((), len(kept))
         if self._is_whole:
             rows = to_json_objects(kept, self._input_schema)
-            for row, outcome in zip(rows, outcomes, strict=True):
-                added = orjson.dumps({c.name: c.json(outcome) for c in self._added})
-                yield joined(row, added)
+            for row, values in zip(rows, added, strict=True):
+                yield joined(row, orjson.dumps(dict(zip(names, values, strict=True))))
             return
-        values = (
+        inputs = (
             json_values(self._chosen(kept), self._input_schema)
             if self._input
             else repeat({}, len(kept))
         )
-        for row_values, outcome in zip(values, outcomes, strict=True):
-            line = {}
+        for row_values, values in zip(inputs, added, strict=True):
+            answers, line = iter(values), {}
             for column in self.columns:
                 if column.origin is not Origin.INPUT:
-                    line[column.name] = column.json(outcome)
+                    line[column.name] = next(answers)
                 elif column.key in row_values:
                     line[column.name] = orjson.Fragment(row_values[column.key])
             yield orjson.dumps(line)
@@ -291,13 +228,13 @@ class Layout:
     def _placed(
         self,
         chosen: Iterable[pa.Array[Any]],
-        outcomes: Sequence[Outcome],
-        form: Callable[[Column, Sequence[Outcome]], pa.Array[Any]],
+        held: pa.RecordBatch,
+        form: Callable[[pa.Array[Any]], pa.Array[Any]] = lambda array: array,
     ) -> list[pa.Array[Any]]:
         """Put the input's columns and the outcome's where they are shown."""
         inputs = iter(chosen)
         return [
-            next(inputs) if column.origin is Origin.INPUT else form(column, outcomes)
+            next(inputs) if column.origin is Origin.INPUT else form(held[column.held_as])
             for column in self.columns
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -35,6 +36,20 @@ FORMATS = tuple(COMPRESSIONS)
 ROW_GROUP_ROWS = 65_536
 
 
+class Form(Enum):
+    """In which form an output takes values."""
+
+    ARROW = "arrow"
+    JSON = "json"
+    TEXT = "text"
+
+
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {"jsonl": Form.JSON, "csv": Form.TEXT, "tsv": Form.TEXT}
+)
+"""The forms of the formats that are not made of Arrow columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where an output goes; no path is the standard output, or memory for a table.
@@ -50,6 +65,11 @@ class Target:
     row_group_rows: int | None = None
     is_folder: bool = False
     escape_formulas: bool = False
+
+    @property
+    def form(self) -> Form:
+        """In which form it takes values."""
+        return FORMS.get(self.format, Form.ARROW)
 
 
 TABLE = Target(None, "table")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from valar_batch.core.outcome import Outcome
     from valar_batch.formats.layout import Layout
     from valar_batch.formats.targets import Target
 
@@ -37,8 +37,8 @@ ZSTD_LEVEL = 3
 class Writer(Protocol):
     """Takes the rows of an output, in order."""
 
-    def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
-        """Write rows beside their outcomes: both of one length."""
+    def write(self, kept: pa.Array[Any], held: pa.RecordBatch) -> None:
+        """Write rows beside their outcomes as a layout holds them: both of one length."""
 
     def finish(self) -> None:
         """Write what is held back; no more rows come."""
@@ -87,14 +87,14 @@ def text_stream(stack: contextlib.ExitStack, stream: BinaryIO, compression: str)
 
 
 def pieces(
-    kept: pa.Array[Any], outcomes: Sequence[Outcome]
-) -> Iterator[tuple[pa.Array[Any], Sequence[Outcome]]]:
+    kept: pa.Array[Any], held: pa.RecordBatch
+) -> Iterator[tuple[pa.Array[Any], pa.RecordBatch]]:
     """Cut rows into pieces that are small whatever their number and length."""
-    if len(kept) != len(outcomes):
-        raise ValueError(f"{len(kept)} rows beside {len(outcomes)} outcomes")
+    if len(kept) != len(held):
+        raise ValueError(f"{len(kept)} rows beside {len(held)} outcomes")
     step = max(1, min(PIECE_ROWS, PIECE_BYTES * len(kept) // max(kept.nbytes, 1)))
     for start in range(0, len(kept), step):
-        yield kept.slice(start, step), outcomes[start : start + step]
+        yield kept.slice(start, step), held.slice(start, step)
 
 
 def schema_with(layout: Layout, provenance: Mapping[str, str]) -> pa.Schema:
@@ -121,9 +121,9 @@ class ColumnWriter:
         self._batches: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
 
-    def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
+    def write(self, kept: pa.Array[Any], held: pa.RecordBatch) -> None:
         """Take rows; they reach the file a group at a time."""
-        for rows, answers in pieces(kept, outcomes):
+        for rows, answers in pieces(kept, held):
             columns = self._layout.arrays(rows, answers)
             batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
             while len(batch):
@@ -148,6 +148,36 @@ class ColumnWriter:
         self._rows = self._bytes = 0
 
 
+class OnThread:
+    """Calls a function on a thread, one call at a time; the next call or the end raises its error.
+
+    Arrow encodes and compresses without Python's lock, so the rows that follow are made meanwhile.
+    """
+
+    def __init__(self, write_group: Callable[[pa.Table], None]) -> None:
+        self._write_group = write_group
+        self._thread = ThreadPoolExecutor(1, "writer")
+        self._under_way: Future[None] | None = None
+
+    def __call__(self, table: pa.Table) -> None:
+        """Hand over a group, once the one before it is written."""
+        self._wait()
+        self._under_way = self._thread.submit(self._write_group, table)
+
+    def _wait(self) -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._thread.shutdown()
+        if kind is None:
+            self._wait()
+
+
 def parquet_writer(
     stack: contextlib.ExitStack,
     stream: BinaryIO,
@@ -162,7 +192,8 @@ def parquet_writer(
     def write_group(table: pa.Table) -> None:
         file.write_table(table, row_group_size=len(table))
 
-    return ColumnWriter(layout, schema, target.row_group_rows, write_group)
+    aside = stack.enter_context(OnThread(write_group))
+    return ColumnWriter(layout, schema, target.row_group_rows, aside)
 
 
 def arrow_writer(
@@ -182,7 +213,10 @@ def arrow_writer(
     def write_group(table: pa.Table) -> None:
         file.write_batch(table.combine_chunks().to_batches()[0])
 
-    return ColumnWriter(layout, schema, target.row_group_rows, write_group)
+    if target.path is None:  # a pipe may hold its writer up, and an interrupt must not wait for it
+        return ColumnWriter(layout, schema, target.row_group_rows, write_group)
+    aside = stack.enter_context(OnThread(write_group))
+    return ColumnWriter(layout, schema, target.row_group_rows, aside)
 
 
 def table_writer(
@@ -223,9 +257,9 @@ class TextWriter:
 class JsonLinesWriter(TextWriter):
     """Writes JSONL: the input's object as it is, the outcome's fields before its closing brace."""
 
-    def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
+    def write(self, kept: pa.Array[Any], held: pa.RecordBatch) -> None:
         """Write a line per row."""
-        for rows, answers in pieces(kept, outcomes):
+        for rows, answers in pieces(kept, held):
             lines = [line + b"\n" for line in self._layout.objects(rows, answers)]
             self._stream.write(b"".join(lines))
 
@@ -236,9 +270,9 @@ class DelimitedWriter(TextWriter):
     def _begin(self) -> None:
         self._put([pa.array([column.name], pa.string()) for column in self._layout.columns])
 
-    def write(self, kept: pa.Array[Any], outcomes: Sequence[Outcome]) -> None:
+    def write(self, kept: pa.Array[Any], held: pa.RecordBatch) -> None:
         """Write a record per row."""
-        for rows, answers in pieces(kept, outcomes):
+        for rows, answers in pieces(kept, held):
             self._put(self._layout.texts(rows, answers))
 
     def _put(self, columns: list[pa.Array[Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,18 +64,34 @@ def read_frames(path: Path) -> Iterator[tuple[bytes, int]]:
             yield b"".join(content), end
 
 
+def read_ahead(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Give what `read_frames` gives; a thread decompresses the next frame meanwhile."""
+    frames = read_frames(path)
+    with ThreadPoolExecutor(1, "spool") as thread:
+        following = thread.submit(next, frames, None)
+        while (frame := following.result()) is not None:
+            following = thread.submit(next, frames, None)
+            yield frame
+
+
 def read_lines(path: Path) -> Iterator[bytes]:
     """Give every spool line that is safely there, in the order of arrival."""
     for content, _ in read_frames(path):
         yield from content.splitlines()
 
 
+def ends_at(path: Path, end: int) -> bool:
+    """Whether a spool has nothing after its last whole frame, which ends at `end`."""
+    return end == (path.stat().st_size if path.exists() else 0)
+
+
 def has(path: Path, count: int) -> bool:
-    """Whether a spool is undamaged to its end, and has so many lines."""
-    lines = end = 0
+    """Whether a spool is undamaged to its end, and has results of so many requests."""
+    ids: set[str] = set()
+    end = 0
     for content, end in read_frames(path):  # noqa: B007
-        lines += content.count(b"\n")
-    return lines >= count and (not path.exists() or path.stat().st_size == end)
+        ids.update(decode_entry(line).custom_id for line in content.splitlines())
+    return len(ids) >= count and ends_at(path, end)
 
 
 def recover(path: Path) -> Iterator[SpoolEntry]:
