@@ -140,12 +140,19 @@ class BatchFolder:
 
     def custom_ids(self) -> list[str]:
         """Give the custom_ids of the requests, in order."""
-        ids: list[str] = []
+        return [custom_id for ids in self._id_arrays() for custom_id in ids.to_pylist()]
+
+    def custom_id_column(self) -> pa.StringArray:
+        """Give the custom_ids of the requests, in order, without making objects of them."""
+        import pyarrow as pa
+
+        return pa.chunked_array(self._id_arrays(), pa.string()).combine_chunks()
+
+    def _id_arrays(self) -> Iterator[pa.StringArray]:
         for rows in self._read([1, 3]):
             problems = rows["problem"]
             sent = rows.filter(problems.is_null()) if problems.null_count < rows.num_rows else rows
-            ids += sent["custom_id"].to_pylist()
-        return ids
+            yield sent["custom_id"]
 
     def _read(self, fields: list[int] | None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
