@@ -121,14 +121,22 @@ class BatchFolder:
         except (OSError, zstandard.ZstdError) as error:
             raise damaged(self.body_path, error) from error
 
-    def check_body(self) -> None:
-        """Make sure that the body on the disk is the one that was prepared."""
-        record, digest, size = self.read(), hashlib.sha256(), 0
+    def checked_body(self) -> Iterator[bytes]:
+        """Give the same, the last piece only once all are known to be what was prepared.
+
+        So a damaged body never leaves whole, and no pass over it comes before the sending.
+        """
+        record, digest, size, held = self.read(), hashlib.sha256(), 0, b""
         for piece in self.body():
             digest.update(piece)
             size += len(piece)
+            if size > record.bytes:
+                break
+            yield held
+            held = piece
         if (digest.hexdigest(), size) != (record.sha256, record.bytes):
             raise damaged(self.body_path, "it is not what was prepared")
+        yield held
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Give the rows: row, custom_id, params_hash, problem, input (see `draft.rows_schema`)."""
