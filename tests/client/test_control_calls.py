@@ -13,7 +13,7 @@ from conftest import CERTIFICATE, KEY
 from scripted_origin import CUT_BODY, HANG_UP, STALL, Reply, refusal, reply
 
 from valar_batch import __version__
-from valar_batch.client.api import Valar, oldest_of, result_path
+from valar_batch.client.api import Seen, Valar, oldest_of, result_path
 from valar_batch.client.connection import Connection
 from valar_batch.client.exchange import FOREIGN, error_from_httpx
 from valar_batch.core.wire import Batch, BatchStatus, Model, RequestStatus
@@ -472,6 +472,74 @@ def test_models_and_batch_status(origin, valar):
     assert valar.batch_status("batch_1") == BatchStatus(
         **BATCH, request_status={"a": RequestStatus("RUNNING")}
     )
+
+
+STATUS = {**BATCH, "request_status": {"a": {"status": "RUNNING"}}}
+CHANGED = {**BATCH, "request_status": {"a": {"status": "COMPLETED"}}}
+
+
+def of(status):
+    return BatchStatus(**{**status, "request_status": {"a": RequestStatus(
+        status["request_status"]["a"]["status"])}})  # fmt: skip
+
+
+def asked(origin):
+    return [request.headers.get("if-none-match") for request in origin.requests]
+
+
+def test_a_server_without_validators_is_asked_as_ever(origin, valar):
+    """The same bytes are known again, and nothing else changes."""
+    origin.replies(reply(STATUS), reply(STATUS), reply(CHANGED), reply(STATUS))
+    seen = Seen()
+    told = [valar.changed_status("batch_1", seen) for _ in range(4)]
+    assert told == [of(STATUS), None, of(CHANGED), of(STATUS)]
+    assert asked(origin) == [None] * 4
+
+
+def test_an_etag_is_given_back(origin, valar):
+    """A 304 says that nothing changed; the tag is always that of the last whole answer."""
+    same = Reply(304)
+    origin.replies(
+        reply(STATUS, ETag='"1"'),
+        same,
+        refusal(503),
+        same,
+        reply(CHANGED, ETag='W/"2"'),
+        same,
+        reply(STATUS),
+        reply(STATUS),
+    )
+    seen = Seen()
+    told = [valar.changed_status("batch_1", seen) for _ in range(7)]
+    assert told == [of(STATUS), None, None, of(CHANGED), None, of(STATUS), None]
+    assert asked(origin) == [None, '"1"', '"1"', '"1"', '"1"', 'W/"2"', 'W/"2"', None]
+
+
+def test_no_server_is_believed_for_ever(origin, valar):
+    """One whose tag never changes holds a batch up for ten polls, and not to its last day."""
+    origin.replies(reply(STATUS, ETag='"1"'), *[Reply(304)] * 10, reply(CHANGED, ETag='"1"'))
+    seen = Seen()
+    told = [valar.changed_status("batch_1", seen) for _ in range(12)]
+    assert told == [of(STATUS), *[None] * 10, of(CHANGED)]
+    assert asked(origin) == [None, *['"1"'] * 10, None]
+
+
+@pytest.mark.parametrize("tag", ["\xe9", "\xa0"])
+def test_a_tag_that_cannot_be_sent_back_is_none(origin, valar, tag):
+    """It came in bytes that our own headers do not have."""
+    origin.replies(reply(STATUS, ETag=tag))
+    seen = Seen()
+    assert [valar.changed_status("batch_1", seen) for _ in range(2)] == [of(STATUS), None]
+    assert asked(origin) == [None, None]
+
+
+@pytest.mark.parametrize("first", [Reply(304), Reply(200, b"not a status", {"ETag": '"1"'})])
+def test_a_304_that_nobody_asked_for_is_no_answer(origin, valar, first):
+    """And what could not be read is not what was seen last."""
+    origin.replies(first, reply(STATUS))
+    seen = Seen()
+    assert valar.changed_status("batch_1", seen) == of(STATUS)
+    assert asked(origin) == [None, None]
 
 
 def test_ids_are_quoted(origin, valar):

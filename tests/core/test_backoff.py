@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 
 import pytest
@@ -10,15 +11,19 @@ from hypothesis import strategies as st
 
 from valar_batch.core.backoff import (
     CAP,
+    FOUND_SECONDS,
     LONGEST_RETRY_AFTER,
+    POLL_CORE_SHARE,
     POLL_LATEST,
     POLL_LATEST_AT_FIRST,
     POLL_SOONEST,
     ROUND,
     Concurrency,
+    PollBudget,
     backoff_delay,
     next_poll_delay,
     parse_retry_after,
+    spent_in_vain,
 )
 
 JITTER = st.floats(0, 1, exclude_max=True)
@@ -154,8 +159,10 @@ def test_it_recovers(most, marks):
         (2.0, 10, 100, 0.0, 2.0),  # a tenth came: as before
         (2.0, 1, 100, 0.0, 3.0),  # slower than that: later
         (2.0, 5, 0, 0.0, 2.0),
-        (8.0, 10, 100, 0.3, 15.0),  # a poll of 0.3 s is at most a fiftieth of the time
+        (8.0, 0, 100, 0.3, 15.0),  # a poll of 0.3 s is at most a fiftieth of the time
         (2.0, 10, 100, 0.3, 6.0),  # but one slow answer delays the next poll no more than so
+        (8.0, 10_000, 100_000, 0.3, 8.0),  # what it finds pays for a part of it: 0.1 s in vain
+        (8.0, 50, 50, 0.3, 4.0),  # the end is near, whatever a poll costs
         (0.5, 100, 100, 0.0, POLL_SOONEST),
         (50.0, 0, 100, 0.0, POLL_LATEST_AT_FIRST),
         (20.0, 0, 100, 60.0, POLL_LATEST_AT_FIRST),
@@ -164,6 +171,23 @@ def test_it_recovers(most, marks):
 def test_polls_follow_how_fast_a_batch_moves(interval, moved, left, seconds, delay):
     """The pace adapts to what settles and to what a poll costs."""
     assert next_poll_delay(interval, moved, left, seconds) == pytest.approx(delay)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "moved", "left", "spent"),
+    [
+        (0.1, 0, 10**5, 0.1),
+        (0.1, 1000, 10**5, 0.08),
+        (0.1, 5000, 10**5, 0.0),
+        (0.1, 50_000, 10**5, 0.0),
+        (0.1, 1, 2, 0.09998),
+        (0.1, 1, 1, 0.0),
+        (0.1, 0, 0, 0.0),
+    ],
+)
+def test_what_a_poll_finds_pays_for_it(seconds, moved, left, spent):
+    """Each result a little, and all of it where no more are left than came."""
+    assert spent_in_vain(seconds, moved, left) == pytest.approx(spent)
 
 
 @given(
@@ -227,3 +251,58 @@ def test_a_batch_is_watched_with_a_sane_number_of_polls(
     polls, ended = watch(settled, requests, seconds)
     assert polls <= most
     assert ended - end <= late
+
+
+CPU, TOOK = 0.1, 0.3
+"""Seconds of a core, and of the clock, for a status of 100,000 requests."""
+
+
+def watch_many(count, settled, requests, until):
+    """Watch many batches by a simulated clock, as one thread does; gives the CPU seconds after the
+    first look at each, the results that were found then, and when each end was noticed."""
+    budget, now, cpu, found, ends = PollBudget(), 0.0, 0.0, 0, {}
+    due = [(0.0, batch, POLL_SOONEST, 0) for batch in range(count)]
+    while due and now < until:
+        at, batch, interval, known = heapq.heappop(due)
+        now = max(now, at, budget.resumes_at if at else 0.0) + TOOK
+        seen = settled(batch, now - TOOK)
+        moved, left = seen - known, requests - seen
+        budget.polled(now, CPU, moved=moved, left=left)
+        if at:
+            cpu, found = cpu + CPU, found + moved
+        if left:
+            seconds = TOOK * (len(due) + 1)
+            interval = next_poll_delay(interval, moved, left, seconds, now)
+            heapq.heappush(due, (now + interval, batch, interval, seen))
+        else:
+            ends[batch] = now
+    return cpu, found, ends
+
+
+@pytest.mark.parametrize("count", [1, 10, 100, 300])
+@pytest.mark.parametrize(
+    "requests_by",
+    [
+        lambda _batch, _t: 0,
+        lambda _batch, t: int(10**5 * t / DAY / 2),
+        lambda batch, t: 10**5 * int(t >= DAY * (batch + 1) / 400),
+    ],
+    ids=["nothing moves", "all move", "one after the other"],
+)
+def test_many_batches_are_polled_within_their_share_of_a_core(count, requests_by):
+    """However many there are, over a day; what is found may cost a little more."""
+    cpu, found, ends = watch_many(count, requests_by, 10**5, DAY)
+    # The last poll of a batch, and those at its end, are as good as paid for.
+    assert cpu <= DAY * POLL_CORE_SHARE + found * FOUND_SECONDS + CPU * (len(ends) + 1)
+    late = [at - DAY * (batch + 1) / 400 for batch, at in ends.items()]
+    assert all(0 <= seconds <= max(301, 2 * count * CPU / POLL_CORE_SHARE) for seconds in late)
+    if ends:
+        assert len(ends) >= count * 0.95
+
+
+def test_a_hundred_batches_that_end_at_once_are_seen_to_end_at_once():
+    """The first to be seen makes way for the next: no poll of one that ended is waited for."""
+    end = DAY / 2
+    _, _, ends = watch_many(100, lambda _, t: 10**5 * int(t >= end), 10**5, DAY)
+    assert len(ends) == 100
+    assert max(ends.values()) - end <= 301 + CPU / POLL_CORE_SHARE + 100 * TOOK

@@ -243,11 +243,16 @@ def test_a_torn_spool_is_fetched_again(path, tmp_path, cli, valar) -> None:
 
 
 def test_a_damaged_body_is_not_sent(path, cli, valar) -> None:
-    """The bytes are checked against what was prepared before every POST."""
+    """The bytes of every POST are checked against what was prepared before the last of them leave.
+
+    Valar never has such a body, so nothing is in doubt afterwards.
+    """
     run = cli("submit", path, *RECIPE).out.strip()
     edit_batch(cli, run, 0, state="prepared", batch_id=None, label="run-0-1-0", sha256="0" * 64)
     done = cli("resume", run, code=1)
     assert "is not what was prepared" in done.err
+    record = json.loads((cli.home / "runs" / run / "batches/00000/batch.json").read_bytes())
+    assert (record["state"], record["intent_at"]) == ("prepared", None)
     assert valar.ran_once(35)
 
 

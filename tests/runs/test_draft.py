@@ -7,6 +7,7 @@ import json
 
 import pyarrow as pa
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,3 +106,30 @@ def test_the_fingerprint_of_a_key(tmp_path) -> None:
     assert mark != one.fingerprint("another-key")
     assert mark != other.fingerprint("secret-key")
     assert "secret" not in mark
+
+
+DAMAGES = {
+    "another byte": lambda body: body[:-40] + b"~" + body[-39:],
+    "a byte less": lambda body: body[:-1],
+    "a byte more": lambda body: body + b"}",
+    "more pieces": lambda body: body + b" " * (3 << 20),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_body_is_never_given_whole(tmp_path, damage) -> None:
+    """What comes before the error is short of its last piece, however much there is."""
+    rows = [
+        PreparedRow(f"r-{n}", request_bytes(f"r-{n}", b'{"input":"%s"}' % (b"x" * 9000)), b"h" * 16)
+        for n in range(250)
+    ]
+    with Draft(Home(tmp_path / "home")) as draft:
+        folder = fill(draft, rows, 50).folder
+        (record,) = draft.finish(RUN)
+        whole = b"".join(folder.body())
+        assert b"".join(folder.checked_body()) == whole
+        folder.body_path.write_bytes(zstandard.compress(DAMAGES[damage](whole)))
+        given: list[bytes] = []
+        with pytest.raises(StateError, match="is not what was prepared"):
+            given.extend(folder.checked_body())
+    assert 1 << 20 <= len(b"".join(given)) < record.bytes

@@ -29,6 +29,7 @@ from valar_batch.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOT_MODIFIED = 304
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON in question."""
 
@@ -58,6 +59,7 @@ class Answer:
     request_id: str | None = None
     retry_after: float | None = None
     location: str | None = None
+    etag: str | None = None
 
 
 def error_of(answer: Answer, *, secret: str) -> RemoteError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from valar_batch.client.answers import NOT_MODIFIED
 from valar_batch.client.clocks import awake
 from valar_batch.client.exchange import Exchange, Retry
 from valar_batch.core.backoff import UNREACHED_SECONDS
@@ -18,15 +20,28 @@ from valar_batch.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from valar_batch.client.answers import Answer
     from valar_batch.client.connection import Connection
     from valar_batch.errors import RemoteError
 
-__all__ = ["Retry", "Valar", "batch_path", "result_path"]
+__all__ = ["Retry", "Seen", "Valar", "batch_path", "result_path"]
 
-decode_batch = msgspec.json.Decoder(Batch).decode
-decode_page = msgspec.json.Decoder(list[Batch]).decode
-decode_status = msgspec.json.Decoder(BatchStatus).decode
-decode_models = msgspec.json.Decoder(ModelList).decode
+Value = TypeVar("Value")
+
+TRUSTED_TIMES = 10
+"""So often in a row a server is believed that nothing changed, before the whole is asked for."""
+
+
+def reading(shape: type[Value]) -> Callable[[Answer], Value]:
+    """Give what reads an answer's JSON in that shape."""
+    decode = msgspec.json.Decoder(shape).decode
+    return lambda answer: decode(answer.body)
+
+
+read_batch = reading(Batch)
+read_page = reading(list[Batch])
+read_status = reading(BatchStatus)
+read_models = reading(ModelList)
 
 
 def batch_path(batch_id: str) -> str:
@@ -37,6 +52,36 @@ def batch_path(batch_id: str) -> str:
 def result_path(batch_id: str, custom_id: str) -> str:
     """Where the result of one request is, below the base URL."""
     return f"{batch_path(batch_id)}/{quote(custom_id, safe='')}"
+
+
+class Seen:
+    """What was last seen of a batch's status, by which the same status is known again.
+
+    An answer with the same bytes is not decoded. One that came with an ETag is not even sent again,
+    if the server so wishes; Last-Modified would not do, since requests settle within its second.
+    """
+
+    def __init__(self) -> None:
+        self._digest = b""
+        self._etag: str | None = None
+        self._times = 0
+
+    def conditions(self) -> dict[str, str]:
+        """Give the headers that ask for the status only where it changed."""
+        if self._etag is None or self._times >= TRUSTED_TIMES:
+            return {}
+        return {"If-None-Match": self._etag}
+
+    def read(self, answer: Answer) -> BatchStatus | None:
+        """Read a status, and remember it; None where it is the same as before."""
+        if answer.status == NOT_MODIFIED:
+            self._times += 1
+            return None
+        digest = hashlib.sha256(answer.body).digest()
+        status = read_status(answer) if digest != self._digest else None
+        is_tag = answer.etag is not None and answer.etag.isascii()
+        self._digest, self._etag, self._times = digest, answer.etag if is_tag else None, 0
+        return status
 
 
 class Valar:
@@ -113,7 +158,7 @@ class Valar:
         return self._exchange.call(
             "POST",
             "/batches",
-            decode_batch,
+            read_batch,
             headers=headers,
             body=lambda: exactly(size, body()),
             may_repeat=may_repeat,
@@ -121,7 +166,13 @@ class Valar:
 
     def batch_status(self, batch_id: str) -> BatchStatus:
         """A batch with the status of each of its requests: some 5 MB for 100,000."""
-        return self._exchange.call("GET", batch_path(batch_id), decode_status)
+        return self._exchange.call("GET", batch_path(batch_id), read_status)
+
+    def changed_status(self, batch_id: str, seen: Seen) -> BatchStatus | None:
+        """The same, or None where nothing changed since it was last read with `seen`."""
+        return self._exchange.call(
+            "GET", batch_path(batch_id), seen.read, headers=seen.conditions()
+        )
 
     def list_batches(self) -> Iterator[Batch]:
         """Every batch of this key, each once, in no promised order.
@@ -133,7 +184,7 @@ class Valar:
         path = f"/batches?limit={MAX_LIST_LIMIT}"
         cursor = ""
         while True:
-            page = self._exchange.call("GET", path + cursor, decode_page)
+            page = self._exchange.call("GET", path + cursor, read_page)
             fresh = {batch.id: batch for batch in page if batch.id not in seen}
             seen.update(fresh)
             yield from fresh.values()
@@ -143,7 +194,7 @@ class Valar:
 
     def models(self) -> list[Model]:
         """The models that Valar offers."""
-        return self._exchange.call("GET", "/models", decode_models).data
+        return self._exchange.call("GET", "/models", read_models).data
 
 
 def oldest_of(page: Sequence[Batch]) -> Batch:

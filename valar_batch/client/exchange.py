@@ -15,6 +15,7 @@ import httpx
 import tenacity
 
 from valar_batch.client.answers import (
+    NOT_MODIFIED,
     UNDECODABLE,
     Answer,
     distrust,
@@ -126,7 +127,7 @@ class Exchange:
         self,
         method: str,
         path: str,
-        decode: Callable[[bytes], Value],
+        decode: Callable[[Answer], Value],
         *,
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Iterable[bytes]] | None = None,
@@ -135,16 +136,17 @@ class Exchange:
         """Make a call until it succeeds, cannot succeed, or patience ends.
 
         `path` is below the base URL, quoted. `body` is called anew for each try. `decode` turns
-        the bytes of a 2xx answer into the value; what it raises for other bytes than Valar's
-        becomes UnreadableAnswer. `may_repeat` hears each transient error, and may forbid the next
-        try. Raises the tree of errors: the last error, as it is.
+        a 2xx answer into the value, or a 304 where `headers` ask for one; what it raises for other
+        bytes than Valar's becomes UnreadableAnswer. `may_repeat` hears each transient error, and
+        may forbid the next try. Raises the tree of errors: the last error, as it is.
         """
         since: float | None = None
         delay: float | None = None
 
         def attempt() -> Value:
             began = passed()
-            value = self._read(self._send(method, path, headers, body), decode)
+            answer = self._send(method, path, headers, body)
+            value = self._read(answer, decode, is_conditional="If-None-Match" in (headers or ()))
             self.took = passed() - began
             self._answered()
             return value
@@ -235,14 +237,17 @@ class Exchange:
                 now=time.time(),
             ),
             location=response.headers.get("location"),
+            etag=response.headers.get("etag"),
         )
 
-    def _read(self, answer: Answer, decode: Callable[[bytes], Value]) -> Value:
+    def _read(
+        self, answer: Answer, decode: Callable[[Answer], Value], *, is_conditional: bool
+    ) -> Value:
         secret = self._connection.api_key
-        if not 200 <= answer.status < 300:
+        if not (200 <= answer.status < 300 or (is_conditional and answer.status == NOT_MODIFIED)):
             raise error_of(answer, secret=secret)
         try:
-            return decode(answer.body)
+            return decode(answer)
         except UNDECODABLE as error:
             raise unreadable(answer, str(error), secret=secret) from None
 

@@ -31,6 +31,10 @@ POLL_LATEST = 300.0
 POLL_GROWTH = 3.0
 POLL_SHARE = 0.02
 """The most of the time that goes into polling one batch, and that its end is noticed late."""
+POLL_CORE_SHARE = 0.015
+"""The most of a core that goes into polling, of however many batches."""
+FOUND_SECONDS = 20e-6
+"""What a poll may cost for each result that it finds: a fraction of what fetching one costs."""
 
 
 def backoff_delay(attempt: int, *, jitter: float, retry_after: float | None = None) -> float:
@@ -142,13 +146,37 @@ def next_poll_delay(
     answer makes it no more than thrice as rare. A minute is always enough to wait, and after
     hours the same share of them, up to five minutes.
     """
-    price = min(seconds / POLL_SHARE, interval * POLL_GROWTH)
+    price = min(spent_in_vain(seconds, moved, left) / POLL_SHARE, interval * POLL_GROWTH)
     if moved == 0:
         interval *= 1.5
     elif left:
         interval *= min(1.5, max(0.5, left / (10 * moved)))
     latest = min(POLL_LATEST, max(POLL_LATEST_AT_FIRST, elapsed * POLL_SHARE))
     return min(latest, max(POLL_SOONEST, interval, price))
+
+
+def spent_in_vain(seconds: float, moved: int, left: int) -> float:
+    """What a poll cost beyond what it brought.
+
+    Where at least as many requests settled as are left, the end is near, and the next poll is as
+    good as paid for; that is so for at most log2 of them polls of a batch.
+    """
+    return 0.0 if moved >= left else max(0.0, seconds - moved * FOUND_SECONDS)
+
+
+@dataclass(slots=True)
+class PollBudget:
+    """When polling may go on, so that all batches together stay within their share of a core.
+
+    A poll takes CPU time by the size of the batch, so with many large ones it is this that makes
+    polls rare, beyond what `next_poll_delay` asks for. Times are seconds of any one clock.
+    """
+
+    resumes_at: float = 0.0
+
+    def polled(self, now: float, cpu: float, *, moved: int, left: int) -> None:
+        """Note a poll that took `cpu` seconds, settled `moved` requests and left so many."""
+        self.resumes_at = now + spent_in_vain(cpu, moved, left) / POLL_CORE_SHARE
 
 
 @dataclass(slots=True)

@@ -15,14 +15,14 @@ from valar_batch.client.answers import UNDECODABLE
 from valar_batch.client.api import result_path
 from valar_batch.client.clocks import awake, passed
 from valar_batch.client.fanout import Fanout
-from valar_batch.core.backoff import OUTAGE_SECONDS, Contact
+from valar_batch.core.backoff import OUTAGE_SECONDS, Contact, PollBudget
 from valar_batch.core.lifecycle import BatchState, Vain
 from valar_batch.core.statuses import TERMINAL, remote_status
 from valar_batch.core.wire import decode_response, result_line
 from valar_batch.errors import NotFound
 from valar_batch.flow.events import Collecting, Notice, Waiting, back, in_use
 from valar_batch.flow.spooling import Spooler
-from valar_batch.flow.watch import MISSING, UNKNOWN, Key, Watched
+from valar_batch.flow.watch import Key, Watched
 from valar_batch.runs.run import UNSENT
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Collector:
         self._tokens = 0
         self._words: set[str] = set()
         self._is_paused = False
+        self._polling = PollBudget()
         self._contact = Contact()
         self._pauses = Contact()
         self._well_at = awake()
@@ -168,7 +169,8 @@ class Collector:
             if due is None and fanout.wait(TICK):
                 return self._progress(fanout)
             if due is not None:
-                left = 0.0 if is_unsure else due.next_poll - passed()
+                at = max(due.next_poll, self._polling.resumes_at) if due.next_poll else 0.0
+                left = 0.0 if is_unsure else at - passed()
                 if left <= 0 and fanout.pending < ENOUGH_QUEUED:
                     self._poll(due, fanout)
                 elif fanout.wait(TICK):
@@ -189,9 +191,9 @@ class Collector:
                 self._here.append(watched.folder)
 
     def _poll(self, watched: Watched, fanout: Fanout[Key]) -> None:
-        began = passed()
+        began, cpu = passed(), time.thread_time()
         try:
-            answer = self._valar.batch_status(watched.batch_id)
+            answer = self._valar.changed_status(watched.batch_id, watched.seen)
         except NotFound as error:
             error.hint = (
                 "a batch belongs to the account that sent it: is this the key that the run was "
@@ -201,7 +203,7 @@ class Collector:
         self._well_at, answered = awake(), passed()
         if answered - began >= SAID_AFTER:
             self._away_until = self._well_at
-        keys = list(watched.settle(answer.request_status))
+        keys = list(watched.settle(answer.request_status)) if answer else []
         fanout.put((result_path(watched.batch_id, key.custom_id), key) for key in keys)
         for word in watched.unknown_words - self._words:
             self._words.add(word)
@@ -210,6 +212,8 @@ class Collector:
         polled_at_a_time = sum(1 for other in self._watched if other.unsettled)
         seconds = (self._valar.took + now - answered) * max(1, polled_at_a_time)
         watched.polled(now, moved=len(keys), seconds=seconds)
+        cpu = time.thread_time() - cpu
+        self._polling.polled(now, cpu, moved=len(keys), left=watched.unsettled)
 
     def _accept(self, key: Key, body: bytes) -> bool:
         """Take a result only when it is a response object in a terminal state."""
@@ -238,9 +242,9 @@ class Collector:
             return False
         vain.answered(awake())
         if not self._wait:
-            key.watched.states[key.position] = UNKNOWN
+            key.watched.give_back(key.position)
         elif vain.is_enough(self._pace.missing_after, is_fault=is_fault):
-            key.watched.states[key.position] = MISSING
+            key.watched.give_up(key.position)
         else:
             return False
         return True
@@ -263,7 +267,7 @@ class Collector:
         return awake() - self._well_at < share * within
 
     def _failed(self, key: Key, error: ApiError) -> None:
-        key.watched.states[key.position] = MISSING
+        key.watched.give_up(key.position)
         self._report(Notice(f"the result {key.custom_id} cannot be fetched: {error.message}"))
 
     def _tell_of_trouble(self, fanout: Fanout[Key]) -> None:

@@ -216,7 +216,6 @@ class Sender:
 
     def _post(self, batch: BatchFolder, tries: Tries) -> bool:
         """Send a batch; False where a try may have arrived so long ago that no other is safe."""
-        batch.check_body()
         record = batch.mark_submitting(self._key)
         began = passed()
 
@@ -240,11 +239,15 @@ class Sender:
             elif error.is_transient and not tries.may_repeat(passed()):
                 return False
             raise located(error, batch, self._run) from error
+        except StateError:  # the body is damaged, so Valar never had it whole
+            if not tries.are_doubtful:
+                batch.mark_refused()
+            raise
         batch.mark_submitted(created.id)
         return True
 
     def _counted(self, batch: BatchFolder) -> Iterator[bytes]:
-        for piece in batch.body():
+        for piece in batch.checked_body():
             yield piece
             self._advance(sent_bytes=len(piece))
 

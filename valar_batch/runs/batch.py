@@ -121,14 +121,22 @@ class BatchFolder:
         except (OSError, zstandard.ZstdError) as error:
             raise damaged(self.body_path, error) from error
 
-    def check_body(self) -> None:
-        """Make sure that the body on the disk is the one that was prepared."""
-        record, digest, size = self.read(), hashlib.sha256(), 0
+    def checked_body(self) -> Iterator[bytes]:
+        """Give the same, the last piece only once all are known to be what was prepared.
+
+        So a damaged body never leaves whole, and no pass over it comes before the sending.
+        """
+        record, digest, size, held = self.read(), hashlib.sha256(), 0, b""
         for piece in self.body():
             digest.update(piece)
             size += len(piece)
+            if size > record.bytes:
+                break
+            yield held
+            held = piece
         if (digest.hexdigest(), size) != (record.sha256, record.bytes):
             raise damaged(self.body_path, "it is not what was prepared")
+        yield held
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Give the rows: row, custom_id, params_hash, problem, input (see `draft.rows_schema`)."""
@@ -140,12 +148,19 @@ class BatchFolder:
 
     def custom_ids(self) -> list[str]:
         """Give the custom_ids of the requests, in order."""
-        ids: list[str] = []
+        return [custom_id for ids in self._id_arrays() for custom_id in ids.to_pylist()]
+
+    def custom_id_column(self) -> pa.StringArray:
+        """Give the custom_ids of the requests, in order, without making objects of them."""
+        import pyarrow as pa
+
+        return pa.chunked_array(self._id_arrays(), pa.string()).combine_chunks()
+
+    def _id_arrays(self) -> Iterator[pa.StringArray]:
         for rows in self._read([1, 3]):
             problems = rows["problem"]
             sent = rows.filter(problems.is_null()) if problems.null_count < rows.num_rows else rows
-            ids += sent["custom_id"].to_pylist()
-        return ids
+            yield sent["custom_id"]
 
     def _read(self, fields: list[int] | None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
