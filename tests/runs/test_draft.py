@@ -119,12 +119,14 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_body_is_never_given_whole(tmp_path, damage) -> None:
     """What comes before the error is short of its last piece, however much there is."""
-    rows = [
-        PreparedRow(f"r-{n}", request_bytes(f"r-{n}", b'{"input":"%s"}' % (b"x" * 9000)), b"h" * 16)
-        for n in range(250)
-    ]
+    ids = [f"r-{n}" for n in range(250)]
+    requests = [request_bytes(one, b'{"input":"%s"}' % (b"x" * 9000)) for one in ids]
+    rows = PreparedRows(ids, requests, [None] * len(ids))
     with Draft(Home(tmp_path / "home")) as draft:
-        folder = fill(draft, rows, 50).folder
+        batch = draft.new_batch(1, pa.large_binary())
+        batch.add(pa.array([b"{}"] * len(rows), pa.large_binary()), rows)
+        batch.close()
+        folder = batch.folder
         (record,) = draft.finish(RUN)
         whole = b"".join(folder.body())
         assert b"".join(folder.checked_body()) == whole

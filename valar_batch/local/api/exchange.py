@@ -10,7 +10,7 @@ import contextlib
 import hmac
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -160,7 +160,7 @@ def envelope(error: ApiError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> 
     return Answer(error.status, JSON.encode(ErrorEnvelope(inside)), headers)
 
 
-def has_body(scope: Message) -> bool:
+def has_body(scope: Mapping[str, Any]) -> bool:
     """Whether a request says that a body comes with it."""
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
