@@ -278,6 +278,31 @@ def test_a_refusal_with_its_body_read_keeps_the_connection(server, connect):
         assert (status, "connection" in headers) == (400, False)
 
 
+def test_pipelined_calls_are_answered_in_order(server, connect, batch, params):
+    """Results, which are answered at once, never overtake what was asked before them."""
+    made = server.post("/v1/batches", batch(("a", params("in order")), ("b", params("and whole"))))
+    path = f"/v1/batches/{made['id']}"
+    results = [server.get(f"{path}/{name}") for name in "ab"]
+    calls = ("a", "b", "", "a", "nobody", "b")
+    lines = [(), (), (), (), (), ("Connection: close",)]
+    raw = connect()
+    raw.send(
+        b"".join(
+            head(server, *more, call=f"GET {path}/{name}".rstrip("/")) + b"\r\n"
+            for name, more in zip(calls, lines, strict=True)
+        )
+    )
+    bodies = []
+    with raw.socket.makefile("rb") as stream:
+        while stream.readline():
+            headers = http.client.parse_headers(stream)
+            bodies.append(json.loads(stream.read(int(headers["content-length"]))))
+    a, b = results
+    status = {"a": {"status": "COMPLETED"}, "b": {"status": "COMPLETED"}}
+    missing = {"error": refusal(f"there is no request 'nobody' in a batch {made['id']!r}")}
+    assert bodies == [a, b, {**made, "request_status": status}, a, missing, b]
+
+
 # Heads.
 
 

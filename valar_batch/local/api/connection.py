@@ -68,7 +68,9 @@ class Connection(HttpToolsProtocol):
         A task, and a write for the head alone, would double what a result costs. An uvicorn that
         calls this otherwise is merely slower.
         """
-        is_plain = cycle.keep_alive and not self.flow.write_paused and not has_body(cycle.scope)
+        is_plain = (
+            cycle.keep_alive and not self.flow.write_paused and not has_body(cycle.scope["headers"])
+        )
         answer = self._at_once(cycle.scope) if self._at_once and is_plain else None
         if answer is None:
             super()._start_asgi_task(cycle, app)

@@ -10,7 +10,7 @@ import contextlib
 import hmac
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -45,7 +45,7 @@ class Incoming:
 
     def __init__(self, scope: Message, receive: Receive) -> None:
         self._receive = receive
-        self.more = has_body(scope)
+        self.more = has_body(scope["headers"])
 
     async def __call__(self) -> Message:
         """Give the next event."""
@@ -160,11 +160,11 @@ def envelope(error: ApiError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> 
     return Answer(error.status, JSON.encode(ErrorEnvelope(inside)), headers)
 
 
-def has_body(scope: Mapping[str, Any]) -> bool:
-    """Whether a request says that a body comes with it."""
+def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether the headers of a request say that a body comes with it."""
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in scope["headers"]
+        for name, value in headers
     )
 
 
