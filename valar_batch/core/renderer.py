@@ -326,13 +326,10 @@ class Renderer:
             self.fixed.update(rewritten.changes)
             self.translated.update([] if api is None else [api])
         model = params["model"]
-        if model not in self._known and "model" not in self._fields:
-            self._count_model(model)
-        return json_text(params).encode()
-
-    def _count_model(self, model: str) -> None:
-        if model in self.models or len(self.models) < MOST_MODELS:
+        is_counted = model in self.models or len(self.models) < MOST_MODELS
+        if is_counted and model not in self._known and "model" not in self._fields:
             self.models[model] += 1
+        return json_text(params).encode()
 
     def _offered(self, problems: list[Problem]) -> list[Problem]:
         return offered(problems, fix=self.recipe.fix)
