@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valar_batch.formats.held import PIECE_BYTES, HeldRows, rows_at
@@ -13,6 +13,7 @@ def rows(numbers: range) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({"n": list(numbers), "text": [f"row {n}" for n in numbers]})
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
 def test_rows_from_any_pieces(sizes, data) -> None:
     """Each place gives its own row, whichever piece it is in."""
