@@ -56,6 +56,6 @@ def measure(bench: Bench) -> Iterator[Comparison]:
             ),
         ]
         samples = compare(contenders, bench.rounds)
-    goal = Goal("speed of curl -T", ratio(samples, OURS, CURL), 0.8)
+    goal = Goal("speed of curl --data-binary", ratio(samples, OURS, CURL_BINARY), 0.8)
     title = f"Uploading a batch of {body.stat().st_size / 1e6:,.0f} MB"
     yield Comparison(title, "MB", samples, OURS, notes=[NOTE], goals=[goal])
