@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from valar_batch.core.backoff import OUTAGE_SECONDS
 from valar_batch.errors import UsageError
@@ -106,6 +105,8 @@ def connection_to(
 
 def proxy_to(target: str) -> str | None:
     """Give the proxy that the environment names for a target, if there is one."""
+    from urllib.request import getproxies, proxy_bypass  # loads all of http and TLS
+
     parts = urlsplit(target)
     if parts.scheme == "http" or (parts.hostname and proxy_bypass(parts.hostname)):
         return None

@@ -10,7 +10,6 @@ import msgspec
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.errors import StateError
 from valar_batch.locks import InUse
-from valar_batch.runs.draft import sweep
 from valar_batch.runs.records import now
 from valar_batch.runs.removal import remove, size_of
 from valar_batch.runs.run import UNSENT
@@ -114,6 +113,8 @@ def lost_with(run: Run) -> str:
 
 def clean(home: Home, found: Sequence[Entry], *, unfetched: bool) -> None:
     """Remove the folders that go, but none that is in use; the entries tell what was done."""
+    from valar_batch.runs.draft import sweep
+
     sweep(home.runs_path)
     runs = {run.id: run for run in home.folders()}
     for entry in found:

@@ -112,7 +112,7 @@ class Watched:
         states = pa.Array.from_buffers(
             pa.uint8(), len(self.states), [None, pa.py_buffer(bytes(self.states))]
         )
-        is_unknown = pc.equal(states, UNKNOWN)
+        is_unknown = pc.equal(states, pa.scalar(UNKNOWN, pa.uint8()))
         positions = pc.indices_nonzero(is_unknown)
         custom_ids = self.folder.custom_id_column().filter(is_unknown)
         is_settled = pc.is_in(custom_ids, value_set=pa.array(settled, pa.string()))

@@ -21,6 +21,7 @@ from valar_batch.core.wire import BODY_HEAD, SEPARATOR, body_tail, params_of
 from valar_batch.runs.batch import BatchFolder, rows_writer
 from valar_batch.runs.lanes import Lanes
 from valar_batch.runs.records import BatchRecord, RunRecord, encode_record
+from valar_batch.runs.removal import REMOVED_PREFIX
 from valar_batch.runs.run import Run
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from valar_batch.runs.home import Home
 
 PREFIX = ".preparing-"
-REMOVED_PREFIX = ".removing-"
 COMPRESSION_LEVEL = 1
 HELD_BYTES = 8_000_000
 """So much is gathered before it is handed to the lanes: a thread that is called often waits for

@@ -8,13 +8,14 @@ import shutil
 from typing import TYPE_CHECKING
 
 from valar_batch import durable, locks
-from valar_batch.runs.draft import REMOVED_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from valar_batch.runs.run import Run
+
+REMOVED_PREFIX = ".removing-"
 
 
 def remove(run: Run, may_go: Callable[[Run], bool]) -> bool:
