@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.report import Figures
 
-WORKS = ("prepare", "submit", "poll", "fetch", "join", "start", "local", "growth")
+WORKS = ("prepare", "submit", "poll", "fetch", "join", "start", "local", "growth", "steps")
 
 
 def tables_of(work: ModuleType, bench: Bench) -> Iterator[Figures]:
