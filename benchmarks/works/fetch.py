@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.harness import Bench
     from benchmarks.origin import Origin
 
-TITLE = "Fetching results"
+TITLE = "Fetching"
 OURS = "valar-batch"
 WRK = "wrk (nothing decoded)"
 CONNECTIONS = 200

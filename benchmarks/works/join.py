@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.harness import Bench
 
-TITLE = "Join: answers beside their rows"
+TITLE = "Joining"
 OURS, PANDAS, DUCKDB = "valar-batch", "pandas", "DuckDB"
 SETUP = (
     "Set-up, not measured: the input is prepared as `submit` does it, and the spool is filled with "

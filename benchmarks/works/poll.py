@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.harness import Bench
 
-TITLE = "poll"
+TITLE = "Polling"
 REQUESTS, BATCHES = 100_000, 100
 MOST_PERCENT = 2.0
 VALAR = (PYTHON, "-m", "valar_batch")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from benchmarks.harness import Bench
 
-TITLE = "start"
+TITLE = "Starting"
 OURS, VERSION, LIST = "valar-batch --help", "valar-batch --version", "valar-batch list"
 TYPER, PYTHON_ALONE = "an empty typer program's --help", "python -c pass"
 VALAR = (PYTHON, "-m", "valar_batch")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benchmarks.harness import Bench
 
-TITLE = "submit"
+TITLE = "Uploading"
 OURS, CURL, CURL_BINARY = "valar-batch", "curl -T", "curl --data-binary"
 NOTE = (
     "Over TLS on one machine, in one connection. Ours is read off the compressed file, and checked "
