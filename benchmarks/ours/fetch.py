@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks.timed import timed
+from valar_batch.cli.process import ready_for_many_rows
 from valar_batch.flow import collect  # noqa: F401 - imported ahead of what is timed
 from valar_batch.flow.events import silent
 from valar_batch.session import Session, open_home
@@ -15,6 +16,7 @@ from valar_batch.session import Session, open_home
 
 def main() -> None:
     """Do the work once."""
+    ready_for_many_rows()
     run = open_home().lookup(None)
     if run is None:
         raise SystemExit("there is no run in VALAR_BATCH_HOME")

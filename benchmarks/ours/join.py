@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.timed import timed
-from valar_batch.cli.arrow import leave_pandas_out
+from valar_batch.cli.process import ready_for_many_rows
 
-leave_pandas_out()
+ready_for_many_rows()
 
 from valar_batch.flow.events import silent  # noqa: E402
 from valar_batch.flow.join import Join  # noqa: E402

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.inputs import MODEL
 from benchmarks.timed import timed
-from valar_batch.cli.arrow import leave_pandas_out
+from valar_batch.cli.process import ready_for_many_rows
 from valar_batch.core.identity import RunId
 from valar_batch.core.recipe import Recipe
 from valar_batch.flow.events import silent
@@ -55,5 +55,5 @@ def main(path: str, rows: str, home: str, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    leave_pandas_out()
+    ready_for_many_rows()
     main(*sys.argv[1:])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.ours.prepare import prepared
 from benchmarks.timed import timed
-from valar_batch.cli.arrow import leave_pandas_out
+from valar_batch.cli.process import ready_for_many_rows
 
 
 def requests_of(path: str, home: str) -> int:
@@ -23,7 +23,7 @@ def requests_of(path: str, home: str) -> int:
 def main(first: str, second: str, rows: str, home: str) -> None:
     """Start both processes, then let them work."""
     spawning = get_context("spawn")
-    with ProcessPoolExecutor(2, spawning, initializer=leave_pandas_out) as pool:
+    with ProcessPoolExecutor(2, spawning, initializer=ready_for_many_rows) as pool:
         list(pool.map(Path, [first, second]))
         with timed(int(rows)):
             homes = [f"{home}/first", f"{home}/second"]

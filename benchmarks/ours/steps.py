@@ -15,9 +15,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from valar_batch.cli.arrow import leave_pandas_out
+from valar_batch.cli.process import ready_for_many_rows
 
-leave_pandas_out()
+ready_for_many_rows()
 
 import pyarrow as pa  # noqa: E402
 import zstandard  # noqa: E402

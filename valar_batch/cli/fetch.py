@@ -70,8 +70,8 @@ def command(
     that were not sent stay unsent. Fetching again costs nothing, and once all answers are
     here it needs neither key nor network.
     """
-    from valar_batch.cli.arrow import leave_pandas_out
     from valar_batch.cli.deliver import conclude, deliver
+    from valar_batch.cli.process import ready_for_many_rows
     from valar_batch.cli.session import how_to_go_on, reporting_on, resumable
     from valar_batch.flow.damage import mending
     from valar_batch.flow.foreign import with_input
@@ -87,7 +87,7 @@ def command(
     )
 
     heed.stop_after(timeout)
-    leave_pandas_out()
+    ready_for_many_rows()
     out = output.target()
     home = open_home()
     found: list[Run] = []

@@ -49,7 +49,7 @@ def command(
     Each is sent with the bytes of its first attempt, and never while an attempt is under way. Given
     again after a crash, it sends what is unsent and never pays twice.
     """
-    from valar_batch.cli.arrow import leave_pandas_out
+    from valar_batch.cli.process import ready_for_many_rows
     from valar_batch.cli.render import say
     from valar_batch.cli.session import open_session
     from valar_batch.cli.submit import print_id
@@ -57,7 +57,7 @@ def command(
     from valar_batch.session import open_home
 
     heed.stop_after(timeout)
-    leave_pandas_out()
+    ready_for_many_rows()
     choice = Choice(statuses(only), rows)
     run = open_home().find(name)
     with open_session(

@@ -74,10 +74,10 @@ def order_of(
     name: str | None = None,
 ) -> Order:
     """Put the options together as flow takes them."""
-    from valar_batch.cli.arrow import leave_pandas_out
+    from valar_batch.cli.process import ready_for_many_rows
     from valar_batch.orders import make_order
 
-    leave_pandas_out()
+    ready_for_many_rows()
     return make_order(path, recipe.recipe(), target.target(), name=name, **vars(source))
 
 
