@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.odd_valar import response
 from tests.fuzz.mutation import cases
 from valar_batch.client.answers import UNDECODABLE, Answer, error_of, unreadable
-from valar_batch.client.api import decode_batch, decode_models, decode_page, decode_status
+from valar_batch.client.api import Seen, read_batch, read_models, read_page, read_status
 from valar_batch.core.answer_schema import AnswerSchema
 from valar_batch.core.outcome import OPTIONAL, OutcomeReader
 from valar_batch.core.prices import Price
@@ -110,23 +110,24 @@ def spool_frame(line: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("decode", "seeds"),
+    ("name", "read", "seeds"),
     [
-        (decode_batch, [BATCH]),
-        (decode_page, [[BATCH, BATCH], []]),
-        (decode_status, [STATUS, {**STATUS, "label": None}]),
-        (decode_models, [MODELS]),
+        ("1Batch", read_batch, [BATCH]),
+        ("2list", read_page, [[BATCH, BATCH], []]),
+        ("2BatchStatus", read_status, [STATUS, {**STATUS, "label": None}]),
+        ("seen", Seen().read, [STATUS, {**STATUS, "label": None}]),
+        ("1ModelList", read_models, [MODELS]),
     ],
-    ids=["batch", "page", "status", "models"],
+    ids=["batch", "page", "status", "seen", "models"],
 )
-def test_control_answers_of_any_bytes(decode, seeds) -> None:
+def test_control_answers_of_any_bytes(name, read, seeds) -> None:
     """A decoded answer can be used; any other is an error of ours that a person can read."""
-    name = decode.__self__.type.__name__ if hasattr(decode, "__self__") else str(decode)
-    for content in cases(str(len(seeds)) + name, encoded(*seeds), 1_000):
+    for content in cases(name, encoded(*seeds), 1_000):
+        answer = Answer(200, content)
         try:
-            decode(content)
+            read(answer)
         except UNDECODABLE as error:
-            readable(unreadable(Answer(200, content), str(error), secret="secret-key"))  # noqa: S106
+            readable(unreadable(answer, str(error), secret="secret-key"))  # noqa: S106
 
 
 def test_refusals_of_any_bytes() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valar_batch.core.lifecycle import BatchState
-from valar_batch.flow.outcomes import Overlay
+from valar_batch.flow.overlay import Overlay
 from valar_batch.runs.records import BatchRecord
 
 SIZE = 10

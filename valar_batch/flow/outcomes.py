@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from io import BytesIO
 from itertools import accumulate, count
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from valar_batch.core.outcome import Outcome
 from valar_batch.core.prices import Price
 from valar_batch.core.statuses import Status
 from valar_batch.flow.damage import DamagedResults
+from valar_batch.flow.overlay import Overlay
 from valar_batch.formats.held import HeldRows, rows_at
 from valar_batch.runs.run import UNSENT
 from valar_batch.runs.spool import ends_at, read_ahead
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from valar_batch.runs.records import BatchRecord, RunRecord
     from valar_batch.runs.run import Run
 
-T = TypeVar("T")
 Hold: TypeAlias = "Callable[[Sequence[Outcome]], pa.RecordBatch]"
 """Makes columns of outcomes, in the form in which an output takes them."""
 
@@ -53,35 +53,6 @@ class Prices:
         metadata = response.metadata
         window = (metadata.completion_window if metadata else None) or self._window or "standard"
         return windows.get(window) if windows else None
-
-
-class Overlay(Generic[T]):
-    """The retries of a run, laid over its batches one after the other, in input order.
-
-    What `load` makes of a retry is held from the first batch that it overlaps to the last.
-    """
-
-    def __init__(self, run: Run, load: Callable[[BatchFolder, BatchRecord], T]) -> None:
-        self._load = load
-        self._ahead = [(batch, batch.read()) for batch in run.retries]
-        self._held: list[tuple[BatchRecord, T]] = []
-
-    def over(self, record: BatchRecord) -> list[T]:
-        """Give the retries that may have rows of this batch, the oldest attempt first."""
-        last = record.first_row + record.rows - 1
-        self._held = [(other, loaded) for other, loaded in self._held if reaches(other, record)]
-        begun = [(folder, other) for folder, other in self._ahead if other.first_row <= last]
-        self._ahead = [(folder, other) for folder, other in self._ahead if other.first_row > last]
-        self._held += [
-            (other, self._load(folder, other)) for folder, other in begun if reaches(other, record)
-        ]
-        self._held.sort(key=lambda held: (held[0].attempt, held[0].number))
-        return [loaded for _, loaded in self._held]
-
-
-def reaches(retry: BatchRecord, record: BatchRecord) -> bool:
-    """Whether a retry ends within a batch or after it."""
-    return retry.last_row >= record.first_row
 
 
 class RunOutcomes:

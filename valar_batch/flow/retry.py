@@ -15,7 +15,7 @@ from valar_batch.core.wire import request_bytes
 from valar_batch.errors import DoubtError, StateError
 from valar_batch.flow.events import Notice, in_use
 from valar_batch.flow.named_rows import named_rows
-from valar_batch.flow.outcomes import Overlay
+from valar_batch.flow.overlay import Overlay
 from valar_batch.flow.remote import requests_in
 from valar_batch.flow.send import Sent, labelled, send
 from valar_batch.runs.draft import PreparedRows, old_requests

@@ -10,7 +10,7 @@ import msgspec
 from valar_batch.core.attempts import winner
 from valar_batch.core.lifecycle import BatchState
 from valar_batch.core.statuses import TERMINAL, Status, remote_status
-from valar_batch.flow.outcomes import Overlay
+from valar_batch.flow.overlay import Overlay
 from valar_batch.runs.records import EXPECTED
 from valar_batch.runs.spool import decode_entry, read_lines
 

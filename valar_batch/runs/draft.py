@@ -119,15 +119,16 @@ class BatchDraft:
         self.last_row = numbers[-1] if len(numbers) else self.last_row
         requests = [request for request in rows.requests if request is not None]
         self._held_requests += requests
+        self.requests += len(requests)
         self._held += kept.nbytes + sum(map(len, requests))
         if self._held >= HELD_BYTES:
             self._hand_over()
 
     def _hand_over(self) -> None:
         """Give what is held to the lanes."""
-        rows, requests, goes_on = self._held_rows, self._held_requests, self.requests > 0
+        rows, requests = self._held_rows, self._held_requests
+        goes_on = self.requests > len(requests)
         self._held_rows, self._held_requests, self._held = [], [], 0
-        self.requests += len(requests)
         if rows:
             self._lanes.rows.call(lambda: self._rows.write_table(pa.Table.from_batches(rows)))
         if requests:
