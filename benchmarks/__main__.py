@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -40,15 +41,21 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.works) - set(WORKS):
         parser.error(f"{', '.join(sorted(unknown))}: not of {', '.join(WORKS)}")
-    rounds = asked.rounds or (5 if asked.full else 3)
+    works = asked.works or WORKS
+    if len(works) > 1:  # each in a process of its own, for what it holds would count as its peaks
+        options = [argument for argument in sys.argv[1:] if argument not in works]
+        for name in works:
+            subprocess.run([sys.executable, "-m", "benchmarks", name, *options], check=True)  # noqa: S603
+        return
     print(describe(), file=sys.stderr)
-    for name in asked.works or WORKS:
-        work = importlib.import_module(f"benchmarks.works.{name}")
-        with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
-            tables = list(tables_of(work, Bench(asked.full, rounds, Path(folder))))
-        if asked.page:
-            command = f"python -m benchmarks {name}{' --full' * asked.full}"
-            write_page(asked.page, name, work.TITLE, tables, command)
+    [name] = works
+    work = importlib.import_module(f"benchmarks.works.{name}")
+    with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+        rounds = asked.rounds or (5 if asked.full else 3)
+        tables = list(tables_of(work, Bench(asked.full, rounds, Path(folder))))
+    if asked.page:
+        command = f"python -m benchmarks {name}{' --full' * asked.full}"
+        write_page(asked.page, name, work.TITLE, tables, command)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Runs contenders in turn, each time in a fresh process, and takes their time, CPU and memory.
 
-A process's peak is never less than what its parent held when it was started (Linux carries it over
-exec), so this process imports nothing large: what needs a library does it in a script of its own.
+What the system says of a child's peak is never less than what this process holds (Linux carries it
+over exec). So scripts say their own peak, and it is asked for other programs only.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Contender:
 
     `needs` are the programs and modules that it cannot do without. `before` runs ahead of each
     round, outside of what is measured; `check` raises where the work was not done. `reads` gives
-    `items`, `seconds`, `cpu` and `facts` of what was printed; what it leaves out of seconds and
-    cpu is that of the whole process.
+    `items`, `seconds`, `cpu`, `peak` and `facts` of what was printed; where seconds, cpu or peak
+    are not among them, they are those of the whole process.
     """
 
     name: str
@@ -121,7 +121,7 @@ def run(contender: Contender) -> Sample:
         items=found["items"],
         seconds=found.get("seconds", seconds),
         cpu=found.get("cpu", usage.ru_utime + usage.ru_stime),
-        peak=usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2),
+        peak=found.get("peak", usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)),
         facts=found.get("facts", {}),
     )
     contender.check(sample)

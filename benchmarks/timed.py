@@ -6,8 +6,10 @@ What it prints, one line of JSON, is what the harness reads.
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Any
 
@@ -28,4 +30,14 @@ def timed(items: int) -> Iterator[dict[str, Any]]:
     began, cpu = time.perf_counter(), cpu_seconds()
     yield facts
     seconds, cpu = time.perf_counter() - began, cpu_seconds() - cpu
-    print(json.dumps({"items": items, "seconds": seconds, "cpu": cpu, "facts": facts}), flush=True)
+    told = {"items": items, "seconds": seconds, "cpu": cpu, "facts": facts, **peak()}
+    print(json.dumps(told), flush=True)
+
+
+def peak() -> dict[str, float]:
+    """The most memory that this process ever held, in MB; nothing where /proc does not say it."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return {}
+    return {"peak": int(found[1]) / 1024} if found else {}

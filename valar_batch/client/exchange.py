@@ -216,20 +216,22 @@ class Exchange:
         body: Callable[[], Iterable[bytes]] | None,
     ) -> Answer:
         try:
-            response = self._client.request(
+            with self._client.stream(
                 method,
                 self._connection.base_url + path,
                 headers=headers,
                 content=body() if body else None,
                 extensions={"trace": self._wires.trace},
-            )
+            ) as response:
+                # Not response.read(): a response is a cycle, and would hold the body for a while.
+                content = b"".join(response.iter_bytes())
         except FOREIGN as error:
             mapped = error_from_httpx(error, self._client.base_url.host)
             # Without its chain: what h11 says of a header quotes it, and one of them is the key.
             raise mapped from None
         return Answer(
             response.status_code,
-            response.content,
+            content,
             request_id=response.headers.get("x-request-id"),
             retry_after=parse_retry_after(
                 response.headers.get("retry-after"),
