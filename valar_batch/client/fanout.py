@@ -65,8 +65,8 @@ class Fanout(Generic[Key]):
     failures in a row, without a connection or while `is_well` says that other calls fail as well;
     then one job at a time is tried. It stops for good on a refused key or billing, on an exception
     in a callback, and after `patience` seconds (while the machine is awake) of nothing but
-    failures; `put`, `wait` and the end of the
-    context then raise that error in the caller's thread. `jitter` (in [0, 1)) is a seam for tests.
+    failures; `put`, `wait` and the end of the context then raise that error in the caller's
+    thread. `jitter` (in [0, 1)) is a seam for tests.
     """
 
     def __init__(
